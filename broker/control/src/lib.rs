@@ -1,0 +1,3 @@
+//! Decisions: groups, offsets, the metadata image. Pure: `step(now, event) -> effects`.
+//!
+//! Invariants: no I/O, no async, no clock.

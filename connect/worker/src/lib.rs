@@ -1,0 +1,3 @@
+//! The Connect worker: REST, YAML, tasks, offsets, dead letters.
+//!
+//! Invariants: speaks Kafka over the network like any other client.
