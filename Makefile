@@ -1,0 +1,39 @@
+# Everything that a person or a machine does with this tree. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test check fix bench build setup-%
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup-demo ## files -> topics -> Postgres and search, live in this terminal (DEMO_SECONDS=30: ends by itself and proves exactly once)
+	@cargo build --release --locked -p weir -p weir-tests --bin weir --bin weir-demo
+	@exec $(TARGET)/release/weir-demo
+
+test: setup-test check ## all tests, with real processes and real clients
+	@cargo build --locked -p weir
+	@cargo test --locked --workspace
+
+check: ## formatting, lints, file sizes and layers; never writes
+	@cargo fmt --check
+	@python3 tests/check/house.py
+	@cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+
+fix: ## formats and applies what clippy can mend
+	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged --quiet
+	@cargo fmt
+
+bench: setup-bench ## the figures of docs/benchmarks.md, beside Apache Kafka on this machine
+	@cargo build --release --locked -p weir
+	@python3 tests/bench/run.py
+
+build: ## the binary, in release mode
+	@cargo build --release --locked -p weir
+	@echo "$(TARGET)/release/weir"
+
+setup-%:
+	@tests/setup.sh $*

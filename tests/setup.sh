@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs by package name what this tree needs and the machine lacks.
+#   tests/setup.sh demo | test | bench
+# With root or a password-less sudo it installs; otherwise it prints the one line to run and stops.
+set -euo pipefail
+cd "$(dirname "$0")"
+purpose=${1:?usage: tests/setup.sh demo|test|bench}
+tools=${WEIR_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-tools}
+
+build="g++ make pkg-config libssl-dev zlib1g-dev"
+case $purpose in
+  demo) packages="$build postgresql" ;;
+  test) packages="$build postgresql kcat logrotate python3-venv" ;;
+  bench) packages="$build postgresql rsyslog rsyslog-kafka python3-venv" ;;
+  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test or bench" >&2; exit 2 ;;
+esac
+
+missing=
+for package in $packages; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=" $package"
+done
+if [ -n "$missing" ]; then
+  install="apt-get update -q && apt-get install -y --no-install-recommends$missing"
+  if [ "$(id -u)" = 0 ]; then become=
+  elif sudo -n true 2>/dev/null; then become="sudo -n"
+  else
+    echo "Missing packages. Please run this line, then try again:" >&2
+    echo "  sudo sh -c '$install'" >&2
+    exit 1
+  fi
+  echo "installing:$missing"
+  log=$(mktemp)
+  $become env DEBIAN_FRONTEND=noninteractive sh -c "$install" >"$log" 2>&1 || { tail -30 "$log" >&2; exit 1; }
+  rm -f "$log"
+fi
+
+command -v cargo >/dev/null || { echo "cargo is not on the PATH: install the Rust toolchain first" >&2; exit 1; }
+[ "$purpose" = demo ] && exit 0
+
+# Kafka's own command-line tools (and, for the benches, its broker), once, from Maven.
+jars=$tools/kafka-$(sed -n 's/.*<kafka.version>\(.*\)<.*/\1/p' java/pom.xml)
+if [ ! -e "$jars/.done" ]; then
+  for need in java mvn; do
+    command -v $need >/dev/null || { echo "$need is missing: install a JDK of version 17 or newer and Maven" >&2; exit 1; }
+  done
+  echo "fetching Kafka's own tools from Maven"
+  mkdir -p "$jars"
+  mvn -q -B -f java/pom.xml dependency:copy-dependencies -DoutputDirectory="$jars"
+  touch "$jars/.done"
+fi
+
+# Python clients, once, in an environment of their own.
+venv=$tools/python
+if ! cmp -s python/requirements.txt "$venv/requirements.txt"; then
+  echo "installing the Python clients"
+  python3 -m venv --clear "$venv"
+  "$venv/bin/pip" install -q --disable-pip-version-check -r python/requirements.txt
+  cp python/requirements.txt "$venv/requirements.txt"
+fi

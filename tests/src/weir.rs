@@ -1,0 +1,147 @@
+//! A `weir` process on ports of its own, in a folder of its own.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::process::Process;
+use crate::wait::wait_until;
+
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// The addresses that one `weir up` listens on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    pub kafka: u16,
+    pub http: u16,
+    pub connect: u16,
+    pub search: u16,
+}
+
+impl Ports {
+    pub fn free() -> Result<Self> {
+        Ok(Self { kafka: free_port()?, http: free_port()?, connect: free_port()?, search: free_port()? })
+    }
+}
+
+/// A port that nothing listens on now. Weir is given it before anything else is likely to take it.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// The `weir` that was built with the tests: beside them in the target folder.
+pub fn binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let beside = own.ancestors().skip(1).map(|folder| folder.join("weir")).find(|path| path.is_file());
+    beside.context("no weir beside the tests: run cargo build -p weir")
+}
+
+/// `weir …` with a clean environment as far as Weir is concerned.
+pub fn command(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WEIR_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments);
+    Ok(command)
+}
+
+/// A running `weir up`, restartable in place.
+pub struct Weir {
+    pub ports: Ports,
+    folder: PathBuf,
+    process: Option<Process>,
+    more: Vec<String>,
+}
+
+impl Weir {
+    /// `weir up` with its data, its log and its weir.yaml in `folder`; `sections` are further top-level YAML
+    /// sections, `broker` are further lines of the broker's section (`key: value`).
+    pub async fn up(folder: &Path, broker: &[&str], sections: &str) -> Result<Self> {
+        let ports = Ports::free()?;
+        std::fs::create_dir_all(folder)?;
+        let broker: String = broker.iter().map(|line| format!("  {line}\n")).collect();
+        let yaml = format!(
+            "data: {data}\nbroker:\n  listeners: PLAINTEXT://127.0.0.1:{kafka}\n{broker}\
+             http:\n  listeners: http://127.0.0.1:{http}\n\
+             search:\n  listeners: http://127.0.0.1:{search}\n\
+             connect:\n  listeners: http://127.0.0.1:{connect}\n{sections}",
+            data = folder.join("data").display(),
+            kafka = ports.kafka,
+            http = ports.http,
+            search = ports.search,
+            connect = ports.connect,
+        );
+        std::fs::write(folder.join("weir.yaml"), yaml)?;
+        let mut weir = Self { ports, folder: folder.to_owned(), process: None, more: Vec::new() };
+        weir.start().await?;
+        Ok(weir)
+    }
+
+    /// Starts it again, on the same ports and folder; returns once it is ready.
+    pub async fn start(&mut self) -> Result<()> {
+        let config = self.folder.join("weir.yaml").to_string_lossy().into_owned();
+        let mut command = command(&["up", "-c", &config])?;
+        command.args(&self.more).current_dir(&self.folder);
+        self.process = Some(Process::start("weir", command, &self.log_path())?);
+        let url = format!("{}/health/ready", self.http());
+        wait_until("weir to be ready", READY_LIMIT, async || self.has_ended() || get_ok(&url).await).await?;
+        anyhow::ensure!(!self.has_ended(), "weir ended at once:\n{}", self.log());
+        Ok(())
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(|process| !matches!(process.ended(), Ok(None)))
+    }
+
+    pub fn kill_9(&mut self) -> Result<()> {
+        self.process.take().context("weir is not running")?.kill_9()
+    }
+
+    pub fn stop(&mut self) -> Result<()> {
+        let status = self.process.take().context("weir is not running")?.stop()?;
+        anyhow::ensure!(status.success(), "weir ended with {status}:\n{}", self.log());
+        Ok(())
+    }
+
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.join("weir.log")
+    }
+
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.kafka)
+    }
+
+    pub fn http(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.http)
+    }
+
+    pub fn connect(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.connect)
+    }
+
+    pub fn search(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.search)
+    }
+}
+
+async fn get_ok(url: &str) -> bool {
+    matches!(reqwest::get(url).await, Ok(answer) if answer.status().is_success())
+}
