@@ -1,1 +1,1 @@
-//! x
+//! Suites against real processes and stock clients.
