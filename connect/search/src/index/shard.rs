@@ -1,0 +1,345 @@
+//! One shard: a tantivy index, its reader, and its writer while there is something to write.
+//!
+//! What was applied to the writer and the offsets of it change together under one lock, and a commit takes both. So a
+//! document that is sent twice is dropped the second time, whoever committed the first.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tantivy::collector::TopDocs;
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::query::TermQuery;
+use tantivy::schema::{IndexRecordOption, TantivyDocument, Value as _};
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
+
+use super::document::{self, Action, Document, DocumentError, Parsed};
+use super::name::ShardName;
+use super::offsets::SinkOffsets;
+use super::schema::{self, Fields};
+use super::tokenizer;
+use crate::limits::PENDING_IDS_MAX;
+
+/// A segment with more deleted documents than this is merged.
+const DELETED_RATIO_MAX: f32 = 0.3;
+/// Merges of one shard that run at a time.
+const MERGE_THREADS: usize = 1;
+
+pub(crate) struct Shard {
+    name: ShardName,
+    dir: PathBuf,
+    index: Index,
+    fields: Fields,
+    reader: IndexReader,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    writer: Option<OpenWriter>,
+    /// What the last commit holds.
+    committed: SinkOffsets,
+}
+
+struct OpenWriter {
+    writer: IndexWriter,
+    /// What the next commit will hold.
+    applied: SinkOffsets,
+    /// Sources written under an explicit id since the last commit; `None` was deleted.
+    pending: HashMap<String, Option<Bytes>>,
+    dirty_since: Option<Instant>,
+    used_at: Instant,
+}
+
+/// What became of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Applied {
+    Done,
+    /// It was there already: sent again, or created under an id that exists.
+    Duplicate,
+    Rejected(DocumentError),
+}
+
+/// A document that was parsed, on its way into a shard.
+pub(crate) struct Prepared<'a> {
+    pub(crate) document: &'a Document,
+    pub(crate) content: Content,
+}
+
+/// What was parsed: as much of the work as can be done before the shard's lock.
+pub(crate) enum Content {
+    /// The whole document.
+    Fields(Box<TantivyDocument>),
+    /// For an update: the fields that change.
+    Changes(Box<Parsed>),
+    /// For a delete.
+    Nothing,
+}
+
+impl Shard {
+    /// Opens the shard, or creates it. A folder that no commit reached is begun anew.
+    pub(crate) fn open(name: ShardName, dir: PathBuf) -> tantivy::Result<Self> {
+        fs::create_dir_all(&dir)?;
+        let mut index = if dir.join("meta.json").exists() {
+            Index::open_in_dir(&dir)?
+        } else {
+            fs::remove_dir_all(&dir)?;
+            fs::create_dir_all(&dir)?;
+            Index::builder()
+                .schema(schema::schema())
+                .tokenizers(tokenizer::tokenizers())
+                .open_or_create(MmapDirectory::open(&dir)?)?
+        };
+        index.set_tokenizers(tokenizer::tokenizers());
+        let fields = Fields::of(&index.schema())?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        let committed = index.load_metas()?.payload.and_then(|p| SinkOffsets::from_payload(&p)).unwrap_or_default();
+        let state = Mutex::new(State { writer: None, committed });
+        Ok(Self { name, dir, index, fields, reader, state })
+    }
+
+    pub(crate) fn name(&self) -> &ShardName {
+        &self.name
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Sees what was committed when it is called.
+    pub(crate) fn searcher(&self) -> Searcher {
+        self.reader.searcher()
+    }
+
+    /// What was applied, committed or not.
+    pub(crate) fn offsets(&self) -> SinkOffsets {
+        let state = self.state();
+        state.writer.as_ref().map_or_else(|| state.committed.clone(), |open| open.applied.clone())
+    }
+
+    /// When the open writer was last used; `None` when there is none.
+    pub(crate) fn writer_used_at(&self) -> Option<Instant> {
+        self.state().writer.as_ref().map(|open| open.used_at)
+    }
+
+    /// Since when written documents wait for a commit.
+    pub(crate) fn dirty_since(&self) -> Option<Instant> {
+        self.state().writer.as_ref().and_then(|open| open.dirty_since)
+    }
+
+    pub(crate) fn open_writer(&self, memory_bytes: usize) -> tantivy::Result<()> {
+        let mut state = self.state();
+        if state.writer.is_some() {
+            return Ok(());
+        }
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .memory_budget_per_thread(memory_bytes)
+            .num_merge_threads(MERGE_THREADS)
+            .build();
+        let writer: IndexWriter = self.index.writer_with_options(options)?;
+        let mut merges = LogMergePolicy::default();
+        merges.set_del_docs_ratio_before_merge(DELETED_RATIO_MAX);
+        writer.set_merge_policy(Box::new(merges));
+        let applied = state.committed.clone();
+        let used_at = Instant::now();
+        state.writer = Some(OpenWriter { writer, applied, pending: HashMap::new(), dirty_since: None, used_at });
+        Ok(())
+    }
+
+    /// Applies documents in order; the result of each goes to its place in `results`. `Ok(false)` when the writer is
+    /// not open: nothing was done. On an error the writer is gone, and with it what was not committed.
+    pub(crate) fn apply(
+        &self,
+        connector: &str,
+        documents: &mut Vec<(usize, Prepared<'_>)>,
+        results: &mut [Applied],
+    ) -> tantivy::Result<bool> {
+        let mut state = self.state();
+        if state.writer.is_none() {
+            return Ok(false);
+        }
+        for (place, prepared) in documents.drain(..) {
+            match state.apply_one(self, connector, prepared) {
+                Ok(applied) => results[place] = applied,
+                Err(error) => {
+                    state.writer = None;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Commits what was applied, with its offsets, and makes it visible. Returns once it is on disk. On an error the
+    /// writer is gone, and with it what was not committed.
+    pub(crate) fn commit(&self) -> tantivy::Result<()> {
+        let mut state = self.state();
+        let result = state.commit(self);
+        if result.is_err() {
+            state.writer = None;
+        }
+        result
+    }
+
+    /// Commits and closes the writer.
+    pub(crate) fn close_writer(&self) -> tantivy::Result<()> {
+        let mut state = self.state();
+        let result = state.commit(self);
+        state.writer = None;
+        result
+    }
+
+    /// Replaces the offsets of a sink, also those on disk.
+    pub(crate) fn set_offsets(&self, change: impl FnOnce(&mut SinkOffsets)) -> tantivy::Result<()> {
+        let mut state = self.state();
+        let Some(open) = state.writer.as_mut() else { return Ok(()) };
+        change(&mut open.applied);
+        open.dirty_since.get_or_insert_with(Instant::now);
+        state.commit(self)
+    }
+
+    /// Whether a document with this id is in the shard, committed or not.
+    pub(crate) fn contains(&self, id: &str) -> tantivy::Result<bool> {
+        if let Some(pending) = self.state().writer.as_ref().and_then(|open| open.pending.get(id)) {
+            return Ok(pending.is_some());
+        }
+        Ok(self.committed_source(id)?.is_some())
+    }
+
+    /// The source of the committed document with this id.
+    pub(crate) fn committed_source(&self, id: &str) -> tantivy::Result<Option<Bytes>> {
+        let searcher = self.searcher();
+        let query = TermQuery::new(Term::from_field_text(self.fields.id, id), IndexRecordOption::Basic);
+        let found = searcher.search(&query, &TopDocs::with_limit(1).order_by_score())?;
+        let Some((_, address)) = found.first() else { return Ok(None) };
+        let document: TantivyDocument = searcher.doc(*address)?;
+        let source = document.get_first(self.fields.source).and_then(|value| value.as_bytes());
+        Ok(source.map(Bytes::copy_from_slice))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The only way to commit: with the offsets of what is in it.
+    fn commit(&mut self, shard: &Shard) -> tantivy::Result<()> {
+        let Some(open) = self.writer.as_mut() else { return Ok(()) };
+        if open.dirty_since.is_none() {
+            return Ok(());
+        }
+        let mut prepared = open.writer.prepare_commit()?;
+        prepared.set_payload(&open.applied.to_payload());
+        prepared.commit()?;
+        open.dirty_since = None;
+        open.pending.clear();
+        self.committed = open.applied.clone();
+        shard.reader.reload()
+    }
+
+    fn apply_one(&mut self, shard: &Shard, connector: &str, prepared: Prepared<'_>) -> tantivy::Result<Applied> {
+        if self.writer.as_ref().is_some_and(|open| open.pending.len() >= PENDING_IDS_MAX) {
+            self.commit(shard)?;
+        }
+        let Some(open) = self.writer.as_mut() else { return Ok(Applied::Duplicate) };
+        let origin = &prepared.document.origin;
+        let next_offset = open.applied.next_offset(connector, &origin.topic, origin.partition).unwrap_or(i64::MIN);
+        if origin.offset < next_offset {
+            return Ok(Applied::Duplicate);
+        }
+        let applied = open.index(shard, prepared)?;
+        open.applied.set(connector, &origin.topic, origin.partition, origin.offset + 1);
+        open.used_at = Instant::now();
+        open.dirty_since.get_or_insert(open.used_at);
+        Ok(applied)
+    }
+}
+
+impl OpenWriter {
+    fn index(&mut self, shard: &Shard, prepared: Prepared<'_>) -> tantivy::Result<Applied> {
+        let document = prepared.document;
+        match (document.action, prepared.content) {
+            (Action::Append, Content::Fields(fields)) => self.writer.add_document(*fields).map(|_| Applied::Done),
+            (Action::Create, Content::Fields(_)) if self.source(shard, &document.id)?.is_some() => {
+                Ok(Applied::Duplicate)
+            }
+            (_, Content::Fields(fields)) => self.replace(shard, document, &document.source, *fields),
+            (action, Content::Changes(changes)) => {
+                self.update(shard, document, *changes, action == Action::Update { upsert: true })
+            }
+            (_, Content::Nothing) => {
+                self.writer.delete_term(Term::from_field_text(shard.fields.id, &document.id));
+                self.pending.insert(document.id.clone(), None);
+                Ok(Applied::Done)
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        shard: &Shard,
+        document: &Document,
+        changes: Parsed,
+        is_upsert: bool,
+    ) -> tantivy::Result<Applied> {
+        let current = self.source(shard, &document.id)?;
+        if current.is_none() && !is_upsert {
+            let (index, id) = (shard.name.to_string(), document.id.clone());
+            return Ok(Applied::Rejected(DocumentError::Missing { index, id }));
+        }
+        let current = current.unwrap_or_else(|| Bytes::from_static(b"{}"));
+        let merged = document::parse_source(&current, changes.timestamp_ms).and_then(|current| {
+            let mut source = Value::Object(current.fields);
+            merge(&mut source, Value::Object(changes.fields));
+            let source = Bytes::from(source.to_string());
+            document::parse_source(&source, current.timestamp_ms).map(|parsed| (source, parsed))
+        });
+        match merged {
+            Ok((source, parsed)) => {
+                let fields = document::to_fields(&document.id, document.seq(), &source, parsed, &shard.fields);
+                self.replace(shard, document, &source, fields)
+            }
+            Err(error) => Ok(Applied::Rejected(error)),
+        }
+    }
+
+    fn replace(
+        &mut self,
+        shard: &Shard,
+        document: &Document,
+        source: &Bytes,
+        fields: TantivyDocument,
+    ) -> tantivy::Result<Applied> {
+        self.writer.delete_term(Term::from_field_text(shard.fields.id, &document.id));
+        self.writer.add_document(fields)?;
+        self.pending.insert(document.id.clone(), Some(source.clone()));
+        Ok(Applied::Done)
+    }
+
+    /// The source under an id, as the next commit will have it.
+    fn source(&self, shard: &Shard, id: &str) -> tantivy::Result<Option<Bytes>> {
+        match self.pending.get(id) {
+            Some(pending) => Ok(pending.clone()),
+            None => shard.committed_source(id),
+        }
+    }
+}
+
+/// Objects merge key by key; anything else is replaced.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}

@@ -1,0 +1,76 @@
+//! Metrics of the index.
+
+use std::collections::BTreeMap;
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use crate::config::ShardSpan;
+use crate::index::document::Document;
+use crate::index::name::ShardName;
+use crate::index::shards::{self, Shards, WriteReport};
+
+pub(crate) struct Metrics {
+    documents: IntCounterVec,
+    docs: IntGaugeVec,
+    size_bytes: IntGaugeVec,
+    segments: IntGaugeVec,
+    pub(crate) commit_seconds: Histogram,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["index"]);
+        let metrics = Self {
+            documents: IntCounterVec::new(
+                Opts::new("weir_index_documents_total", "Documents taken by the index, by what became of them."),
+                &["index", "status"],
+            )?,
+            docs: gauge("weir_index_docs", "Documents that searches see.")?,
+            size_bytes: gauge("weir_index_size_bytes", "Bytes of an index on disk.")?,
+            segments: gauge("weir_index_segments", "Segments of an index.")?,
+            commit_seconds: Histogram::with_opts(HistogramOpts::new(
+                "weir_index_commit_seconds",
+                "Time of a commit over all shards, until it is on disk and visible.",
+            ))?,
+        };
+        registry.register(Box::new(metrics.documents.clone()))?;
+        registry.register(Box::new(metrics.docs.clone()))?;
+        registry.register(Box::new(metrics.size_bytes.clone()))?;
+        registry.register(Box::new(metrics.segments.clone()))?;
+        registry.register(Box::new(metrics.commit_seconds.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Counts a write. A batch nearly always goes to one index; where it does not, its outcome counts for the first.
+    pub(crate) fn count_written(&self, documents: &[Document], report: &WriteReport) {
+        let Some(document) = documents.first() else { return };
+        let name = ShardName::of(&document.index, document.timestamp_ms, ShardSpan::Day);
+        // Names that are refused must not become series.
+        let index = name.as_ref().map_or("__invalid", ShardName::base);
+        for (status, count) in
+            [("written", report.written), ("skipped", report.skipped), ("rejected", report.rejected.len())]
+        {
+            self.documents.with_label_values(&[index, status]).inc_by(count as u64);
+        }
+    }
+
+    /// Measures what is on disk. An index that is gone loses its series.
+    pub(crate) fn measure(&self, shards: &Shards) {
+        let mut indexes: BTreeMap<String, (i64, u64, usize)> = BTreeMap::new();
+        for shard in shards.all() {
+            let searcher = shard.searcher();
+            let sums = indexes.entry(shard.name().base().to_owned()).or_default();
+            sums.0 += searcher.num_docs() as i64;
+            sums.1 += shards::size_bytes(shard.dir());
+            sums.2 += searcher.segment_readers().len();
+        }
+        self.docs.reset();
+        self.size_bytes.reset();
+        self.segments.reset();
+        for (index, (docs, size_bytes, segments)) in indexes {
+            self.docs.with_label_values(&[&index]).set(docs);
+            self.size_bytes.with_label_values(&[&index]).set(size_bytes as i64);
+            self.segments.with_label_values(&[&index]).set(segments as i64);
+        }
+    }
+}
