@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -52,6 +53,12 @@ pub trait SinkTask: Send {
     /// retriable error the worker calls `flush` until it succeeds: the sink holds the records. `read_to` is how far
     /// the worker has read, also past records that a transform dropped: the sink counts those as done too.
     async fn put(&mut self, records: Vec<SinkRecord>, read_to: &Offsets) -> Result<(), ConnectError>;
+
+    /// The longest that records may be held: the worker calls [`SinkTask::flush`] this long after the first
+    /// [`SinkTask::put`] that was not flushed, however little came. `None` leaves it to the worker's own interval.
+    fn linger(&self) -> Option<Duration> {
+        None
+    }
 
     /// Writes what is held and returns the offsets that are durable at the destination.
     async fn flush(&mut self) -> Result<Offsets, ConnectError>;

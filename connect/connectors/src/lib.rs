@@ -1,3 +1,26 @@
 //! The built-in connectors and transforms; a list by hand, no registration magic.
 //!
-//! Invariants: never names a Kafka client or the worker.
+//! Invariants: never names a Kafka client or the worker. What a connector needs of its process comes in through
+//! [`Services`], never through a global.
+
+use std::sync::Arc;
+
+use weir_connect_api::{Connector, TransformPlugin};
+use weir_search::SearchNode;
+
+/// What the process has to offer to connectors.
+#[derive(Clone, Default)]
+pub struct Services {
+    /// The search node of this process, for `url: embedded`.
+    pub search: Option<SearchNode>,
+}
+
+/// Every built-in connector class.
+pub fn connectors(_services: &Services) -> Vec<Arc<dyn Connector>> {
+    Vec::new()
+}
+
+/// Every built-in transform.
+pub fn transforms() -> Vec<Arc<dyn TransformPlugin>> {
+    Vec::new()
+}
