@@ -55,5 +55,11 @@ if ! cmp -s python/requirements.txt "$venv/requirements.txt"; then
   echo "installing the Python clients"
   python3 -m venv --clear "$venv"
   "$venv/bin/pip" install -q --disable-pip-version-check -r python/requirements.txt
+  # kafka-python's integration tests are only in its source package.
+  rm -rf "$tools/kafka-python"
+  mkdir -p "$tools/kafka-python"
+  "$venv/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary :all: -d "$tools/kafka-python" \
+    "$(grep '^kafka-python==' python/requirements.txt)"
+  tar -xzf "$tools"/kafka-python/*.tar.gz -C "$tools/kafka-python" --strip-components=1
   cp python/requirements.txt "$venv/requirements.txt"
 fi

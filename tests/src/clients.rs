@@ -52,6 +52,11 @@ pub fn python_script(name: &str, arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
+/// The unpacked source package of kafka-python, whose tests are not in the installed one.
+pub fn kafka_python_source() -> Result<PathBuf> {
+    existing(tools()?.join("kafka-python"))
+}
+
 pub fn kcat(arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("kcat");
     command.args(arguments);

@@ -1,1 +1,10 @@
-//! Suites against real processes and stock clients.
+//! Suites against real processes and stock clients. One binary, so that the harness is linked once.
+
+mod clicks;
+mod crash;
+mod disk_full;
+mod hostile;
+mod java_tools;
+mod kafka_python;
+mod kcat;
+mod pipeline;

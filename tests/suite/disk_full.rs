@@ -1,0 +1,65 @@
+//! A small file system that fills up: producers get a clear error, reading and deleting go on, and writing does too
+//! once there is room, without a restart.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+use weir_tests::clients::kafka_tool;
+use weir_tests::process::run;
+use weir_tests::wait::wait_until;
+use weir_tests::weir::{Weir, command};
+
+/// A tmpfs of that size, mounted until dropped.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(at: &'a Path, size: &str) -> Result<Self> {
+        std::fs::create_dir_all(at)?;
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "weir-small-disk"]).arg(at);
+        run(mount)?;
+        Ok(Self(at))
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_writers_only() -> Result<()> {
+    if !rustix::process::getuid().is_root() {
+        println!("only root can mount a small file system: nothing was tested");
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let _disk = SmallDisk::mount(&data, "48m")?;
+    let weir = Weir::up(folder.path(), &["offsets.topic.num.partitions: 1"], "").await?;
+    let bootstrap = weir.bootstrap();
+    let kafka =
+        |name: &str, arguments: &[&str]| kafka_tool(name, &[&["--bootstrap-server", &bootstrap], arguments].concat());
+    for topic in ["first", "second"] {
+        kafka("kafka-topics", &["--create", "--topic", topic, "--config", "file.delete.delay.ms=0"])?;
+    }
+    let lines = folder.path().join("lines");
+    std::fs::write(&lines, format!("{}\n", "x".repeat(999)).repeat(10_000))?;
+    let produce = |topic: &str| {
+        run(command(&["produce", topic, "--bootstrap-server", &bootstrap, "--file", &lines.to_string_lossy()])?)
+    };
+
+    produce("first")?;
+    let full = (0..8).find_map(|_| produce("second").err());
+    let said = format!("{:#}", full.expect("48 MiB cannot hold 80"));
+    assert!(said.contains("KAFKA_STORAGE_ERROR") || said.contains("disk"), "{said}");
+
+    let first = kafka("kafka-get-offsets", &["--topic", "first"])?;
+    assert_eq!(first.trim(), "first:0:10000", "reading goes on");
+    kafka("kafka-topics", &["--delete", "--topic", "second"])?;
+    wait_until("room to write again", Duration::from_secs(90), async || produce("first").is_ok()).await?;
+    Ok(())
+}

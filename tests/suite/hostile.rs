@@ -1,0 +1,88 @@
+//! Garbage, truncated and hostile bytes on every port: the connection ends, the next one is answered, memory stays.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use weir_tests::weir::Weir;
+
+const ROUNDS: usize = 60;
+const RESIDENT_GROWTH_MAX_BYTES: u64 = 200 << 20;
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn garbage_on_any_port_harms_nobody_else() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let weir = Weir::up(folder.path(), &[], "").await?;
+    let id = weir.id().context("weir runs")?;
+    let seed = rand::random::<u64>();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let before = resident_bytes(id)?;
+    for round in 0..ROUNDS {
+        for port in [weir.ports.kafka, weir.ports.http, weir.ports.connect, weir.ports.search] {
+            throw(port, &garbage(&mut random, round))?;
+        }
+        answers_on_every_port(&weir).await.with_context(|| format!("round {round}, seed {seed}"))?;
+    }
+    let grown = resident_bytes(id)?.saturating_sub(before);
+    ensure!(grown < RESIDENT_GROWTH_MAX_BYTES, "{} MiB more after garbage", grown >> 20);
+    Ok(())
+}
+
+/// One of: noise, a frame that promises two gigabytes, a negative length, a cut request, a request full of hostile
+/// array lengths.
+fn garbage(random: &mut StdRng, round: usize) -> Vec<u8> {
+    let mut noise = vec![0u8; random.random_range(1..2000)];
+    random.fill(&mut noise[..]);
+    let header =
+        |key: i16, version: i16| [&key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 7, 0xff, 0xff]].concat();
+    let framed = |body: Vec<u8>| [&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes()[..], &body].concat();
+    match round % 5 {
+        0 => noise,
+        1 => [&i32::MAX.to_be_bytes()[..], &noise].concat(),
+        2 => [&(-5i32).to_be_bytes()[..], &noise].concat(),
+        3 => {
+            let mut cut = framed([header(3, 1), vec![0, 0, 0, 1]].concat());
+            cut.truncate(cut.len() - 2);
+            cut
+        }
+        _ => {
+            let (key, version) = (random.random_range(0..80), random.random_range(0..12));
+            framed([header(key, version), vec![0xff, 0xff, 0xff, 0xff, 0x0f], vec![0x7f; 64]].concat())
+        }
+    }
+}
+
+fn throw(port: u16, bytes: &[u8]) -> Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+    // The broker may close before all is written: that is its good right.
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.read_to_end(&mut Vec::new());
+    Ok(())
+}
+
+async fn answers_on_every_port(weir: &Weir) -> Result<()> {
+    let mut kafka = TcpStream::connect(("127.0.0.1", weir.ports.kafka))?;
+    kafka.set_read_timeout(Some(ANSWER_LIMIT))?;
+    // ApiVersions v0, correlation 9, null client id.
+    kafka.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 9, 0xff, 0xff])?;
+    let mut answer = [0u8; 10];
+    kafka.read_exact(&mut answer).context("ApiVersions is not answered")?;
+    ensure!(answer[4..8] == [0, 0, 0, 9] && answer[8..10] == [0, 0], "ApiVersions answers {answer:?}");
+    for url in [format!("{}/health/live", weir.http()), format!("{}/", weir.connect()), format!("{}/", weir.search())] {
+        let status = reqwest::get(&url).await.with_context(|| url.clone())?.status();
+        ensure!(status.is_success(), "{url} answers {status}");
+    }
+    Ok(())
+}
+
+fn resident_bytes(id: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
+    Ok(line.split_whitespace().nth(1).context("a figure")?.parse::<u64>()? << 10)
+}
