@@ -1,3 +1,14 @@
 //! A typed connection to a Kafka-compatible broker: used by the command line and by tests.
 //!
-//! Invariants: never retries silently; never knows the broker's insides.
+//! Reading order: [`connection`] is one socket, [`client`] is a cluster's worth of them, [`error`] is what goes wrong.
+//!
+//! Invariants: never retries silently: a caller sees each error and decides; never knows the broker's insides; a frame
+//! that a broker sends is bounded.
+
+pub mod client;
+pub mod connection;
+pub mod error;
+
+pub use client::{Client, Fetched, TopicPartitions, group_id, string, topic_name};
+pub use connection::Connection;
+pub use error::{ClientError, check};

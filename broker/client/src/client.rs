@@ -1,0 +1,213 @@
+//! A cluster's brokers, found through any of them, each with one connection that is opened when first needed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{
+    BrokerId, FetchRequest, FindCoordinatorRequest, GroupId, ListOffsetsRequest, MetadataRequest, MetadataResponse,
+    ProduceRequest, TopicName,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::connection::Connection;
+use crate::error::{ClientError, check};
+
+/// The newest versions that name topics instead of ids.
+const PRODUCE_BY_NAME_MAX: i16 = 12;
+const FETCH_BY_NAME_MAX: i16 = 12;
+/// The newest version with one group per request.
+const FIND_COORDINATOR_SINGLE_MAX: i16 = 3;
+const NO_NODE: i32 = -1;
+const ACKS_ALL: i16 = -1;
+const PRODUCE_LIMIT: Duration = Duration::from_secs(30);
+const FETCH_PARTITION_BYTES: i32 = 1 << 20;
+const FETCH_BYTES_MAX: i32 = 50 << 20;
+
+/// Partition → leader's node id, of one topic.
+pub type TopicPartitions = BTreeMap<i32, i32>;
+
+/// What a fetch found.
+#[derive(Debug)]
+pub struct Fetched {
+    pub high_watermark: i64,
+    pub log_start_offset: i64,
+    /// Whole record batches; the first may begin before the offset asked for.
+    pub batches: Bytes,
+}
+
+pub struct Client {
+    bootstrap: Vec<String>,
+    client_id: String,
+    addresses: HashMap<i32, String>,
+    connections: HashMap<i32, Connection>,
+}
+
+impl Client {
+    /// Connects to the first of `host:port,…` that answers.
+    pub async fn connect(bootstrap: &str, client_id: &str) -> Result<Self, ClientError> {
+        let bootstrap: Vec<String> = bootstrap.split(',').map(|address| address.trim().to_owned()).collect();
+        if let Some(bad) = bootstrap.iter().find(|address| !is_address(address)) {
+            return Err(ClientError::Address(bad.clone()));
+        }
+        let mut client =
+            Self { bootstrap, client_id: client_id.to_owned(), addresses: HashMap::new(), connections: HashMap::new() };
+        client.any().await?;
+        Ok(client)
+    }
+
+    /// Any broker; admin requests of a cluster of one go here.
+    pub async fn any(&mut self) -> Result<&mut Connection, ClientError> {
+        if let Some(node) = self.connections.keys().next().copied() {
+            return self.node(node).await;
+        }
+        let mut last = ClientError::Address(String::new());
+        for address in self.bootstrap.clone() {
+            match Connection::open(&address, &self.client_id).await {
+                Ok(connection) => {
+                    self.connections.insert(NO_NODE, connection);
+                    return self.node(NO_NODE).await;
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    pub async fn node(&mut self, node: i32) -> Result<&mut Connection, ClientError> {
+        if !self.connections.contains_key(&node) {
+            let address = self.addresses.get(&node).cloned();
+            let address = address.ok_or_else(|| ClientError::Missing(format!("broker {node}")))?;
+            self.connections.insert(node, Connection::open(&address, &self.client_id).await?);
+        }
+        self.connections.get_mut(&node).ok_or_else(|| ClientError::Missing(format!("broker {node}")))
+    }
+
+    /// Closes what is open, so that the next request connects anew.
+    pub fn reset(&mut self) {
+        self.connections.clear();
+    }
+
+    /// `None` is all topics. Never creates one.
+    pub async fn metadata(&mut self, topics: Option<&[&str]>) -> Result<MetadataResponse, ClientError> {
+        let named = |topic: &&str| MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
+        let request = MetadataRequest::default()
+            .with_topics(topics.map(|topics| topics.iter().map(named).collect()))
+            .with_allow_auto_topic_creation(false);
+        let answer = self.any().await?.request(&request).await?;
+        for broker in &answer.brokers {
+            self.addresses.insert(*broker.node_id, format!("{}:{}", broker.host, broker.port));
+        }
+        Ok(answer)
+    }
+
+    /// The partitions of an existing topic.
+    pub async fn partitions(&mut self, topic: &str) -> Result<TopicPartitions, ClientError> {
+        let answer = self.metadata(Some(&[topic])).await?;
+        let found = answer.topics.first().ok_or_else(|| ClientError::Missing(format!("topic {topic}")))?;
+        check(|| format!("topic {topic}"), found.error_code, None)?;
+        Ok(found.partitions.iter().map(|p| (p.partition_index, *p.leader_id)).collect())
+    }
+
+    /// The broker that coordinates a group.
+    pub async fn coordinator(&mut self, group: &str) -> Result<&mut Connection, ClientError> {
+        let request = FindCoordinatorRequest::default().with_key(string(group));
+        let (answer, _) = self.any().await?.request_up_to(&request, FIND_COORDINATOR_SINGLE_MAX).await?;
+        check(|| format!("group {group}"), answer.error_code, answer.error_message.as_deref())?;
+        let node = *answer.node_id;
+        self.addresses.insert(node, format!("{}:{}", answer.host, answer.port));
+        self.node(node).await
+    }
+
+    /// The offset for a timestamp in ms, or for -1 (latest), -2 (earliest), -3 (greatest timestamp); `None` when
+    /// there is no record at or after it.
+    pub async fn offset(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        leader: i32,
+        at: i64,
+    ) -> Result<Option<i64>, ClientError> {
+        let wanted = ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(at);
+        let wanted = ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![wanted]);
+        let request = ListOffsetsRequest::default().with_replica_id(BrokerId(NO_NODE)).with_topics(vec![wanted]);
+        let answer = self.node(leader).await?.request(&request).await?;
+        let found = answer.topics.first().and_then(|topic| topic.partitions.first());
+        let found = found.ok_or_else(|| ClientError::Missing(format!("{topic}-{partition}")))?;
+        check(|| format!("{topic}-{partition}"), found.error_code, None)?;
+        Ok((found.offset >= 0).then_some(found.offset))
+    }
+
+    /// Appends one record batch with `acks=all`; gives its base offset.
+    pub async fn produce(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        leader: i32,
+        batch: Bytes,
+    ) -> Result<i64, ClientError> {
+        let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
+        let data = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
+        let timeout_ms = i32::try_from(PRODUCE_LIMIT.as_millis()).unwrap_or(i32::MAX);
+        let request =
+            ProduceRequest::default().with_acks(ACKS_ALL).with_timeout_ms(timeout_ms).with_topic_data(vec![data]);
+        let (answer, _) = self.node(leader).await?.request_up_to(&request, PRODUCE_BY_NAME_MAX).await?;
+        let done = answer.responses.first().and_then(|topic| topic.partition_responses.first());
+        let done = done.ok_or_else(|| ClientError::Missing(format!("{topic}-{partition}")))?;
+        check(|| format!("{topic}-{partition}"), done.error_code, done.error_message.as_deref())?;
+        Ok(done.base_offset)
+    }
+
+    /// Reads several partitions of one topic that share a leader, waiting up to `wait` for the first byte.
+    pub async fn fetch(
+        &mut self,
+        topic: &str,
+        leader: i32,
+        offsets: &BTreeMap<i32, i64>,
+        wait: Duration,
+    ) -> Result<BTreeMap<i32, Fetched>, ClientError> {
+        let wanted = |(partition, offset): (&i32, &i64)| {
+            FetchPartition::default()
+                .with_partition(*partition)
+                .with_fetch_offset(*offset)
+                .with_partition_max_bytes(FETCH_PARTITION_BYTES)
+        };
+        let partitions = offsets.iter().map(wanted).collect();
+        let request = FetchRequest::default()
+            .with_replica_id(BrokerId(NO_NODE))
+            .with_max_wait_ms(i32::try_from(wait.as_millis()).unwrap_or(i32::MAX))
+            .with_min_bytes(1)
+            .with_max_bytes(FETCH_BYTES_MAX)
+            .with_topics(vec![FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions)]);
+        let (answer, _) = self.node(leader).await?.request_up_to(&request, FETCH_BY_NAME_MAX).await?;
+        check(|| format!("fetch of {topic}"), answer.error_code, None)?;
+        let mut fetched = BTreeMap::new();
+        for part in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
+            check(|| format!("{topic}-{}", part.partition_index), part.error_code, None)?;
+            let batches = part.records.unwrap_or_default();
+            let (high_watermark, log_start_offset) = (part.high_watermark, part.log_start_offset);
+            fetched.insert(part.partition_index, Fetched { high_watermark, log_start_offset, batches });
+        }
+        Ok(fetched)
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
+pub fn string(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+pub fn topic_name(topic: &str) -> TopicName {
+    TopicName(string(topic))
+}
+
+pub fn group_id(group: &str) -> GroupId {
+    GroupId(string(group))
+}
