@@ -113,6 +113,14 @@ impl Client {
         Ok(found.partitions.iter().map(|p| (p.partition_index, *p.leader_id)).collect())
     }
 
+    /// The partitions of a topic, which the broker may create (`auto.create.topics.enable`).
+    pub async fn partitions_or_create(&mut self, topic: &str) -> Result<TopicPartitions, ClientError> {
+        let wanted = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
+        let request = MetadataRequest::default().with_topics(Some(vec![wanted])).with_allow_auto_topic_creation(true);
+        self.any().await?.request(&request).await?;
+        self.partitions(topic).await
+    }
+
     /// The broker that coordinates a group.
     pub async fn coordinator(&mut self, group: &str) -> Result<&mut Connection, ClientError> {
         let request = FindCoordinatorRequest::default().with_key(string(group));

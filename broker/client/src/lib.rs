@@ -1,6 +1,7 @@
 //! A typed connection to a Kafka-compatible broker: used by the command line and by tests.
 //!
-//! Reading order: [`connection`] is one socket, [`client`] is a cluster's worth of them, [`error`] is what goes wrong.
+//! Reading order: [`connection`] is one socket, [`client`] is a cluster's worth of them, [`group`] is a member of a
+//! consumer group, [`error`] is what goes wrong.
 //!
 //! Invariants: never retries silently: a caller sees each error and decides; never knows the broker's insides; a frame
 //! that a broker sends is bounded.
@@ -8,7 +9,9 @@
 pub mod client;
 pub mod connection;
 pub mod error;
+pub mod group;
 
 pub use client::{Client, Fetched, TopicPartitions, group_id, string, topic_name};
 pub use connection::Connection;
 pub use error::{ClientError, check};
+pub use group::GroupMember;

@@ -1,0 +1,53 @@
+//! The command line, as `--help` shows it.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+
+/// A Kafka-compatible broker that an operator can see through, with a Connect worker and a search node beside it.
+#[derive(Parser)]
+#[command(name = "weir", version, max_term_width = 120)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Create, list, describe, alter and delete topics
+    Topics(commands::topics::TopicsArgs),
+    /// Send lines as records
+    Produce(commands::produce::ProduceArgs),
+    /// Print records
+    Consume(commands::consume::ConsumeArgs),
+    /// List, describe, reset and delete consumer groups
+    Groups(commands::groups::GroupsArgs),
+    /// Print a script that completes weir's commands in a shell
+    #[command(after_help = "Example:\n  weir completions bash > /etc/bash_completion.d/weir")]
+    Completions { shell: clap_complete::Shell },
+    /// Print the version
+    Version,
+}
+
+/// Where the cluster is.
+#[derive(ClapArgs)]
+pub(crate) struct Cluster {
+    /// Brokers to ask first, host:port separated by commas
+    #[arg(long, env = "WEIR_BOOTSTRAP_SERVER", default_value = "localhost:9092", value_name = "HOST:PORT")]
+    pub(crate) bootstrap_server: String,
+}
+
+impl Cluster {
+    pub(crate) async fn connect(&self) -> Result<weir_client::Client, weir_client::ClientError> {
+        weir_client::Client::connect(&self.bootstrap_server, "weir").await
+    }
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Columns for people
+    #[default]
+    Table,
+    /// One JSON document for machines
+    Json,
+}

@@ -1,0 +1,250 @@
+//! `weir consume`: records become lines.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use serde_json::{Value as Json, json};
+use weir_client::{Client, Fetched, GroupMember, TopicPartitions};
+use weir_types::batch::{Record, RecordBatches};
+
+use crate::args::Cluster;
+
+const FETCH_WAIT: Duration = Duration::from_millis(500);
+const EARLIEST: i64 = -2;
+const LATEST: i64 = -1;
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    weir consume orders                              # what comes from now on\n  \
+    weir consume orders --from-beginning --max-messages 10\n  \
+    weir consume orders --group billing              # goes on where the group was\n  \
+    weir consume orders --partition 2 --offset 1000 --format json | jq .value")]
+pub(crate) struct ConsumeArgs {
+    topic: String,
+    /// Begin with the oldest record
+    #[arg(long, conflicts_with = "offset")]
+    from_beginning: bool,
+    /// Read as a member of this group and commit what was read
+    #[arg(long, short, conflicts_with_all = ["partition", "offset"])]
+    group: Option<String>,
+    /// Begin at this offset; negative counts from the end
+    #[arg(long, allow_negative_numbers = true)]
+    offset: Option<i64>,
+    /// Read this partition only
+    #[arg(long, short)]
+    partition: Option<i32>,
+    /// Stop after this many records
+    #[arg(long, short = 'n')]
+    max_messages: Option<u64>,
+    /// Stop at the end of what is there now
+    #[arg(long, short)]
+    exit_at_end: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: RecordFormat,
+    #[command(flatten)]
+    cluster: Cluster,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum RecordFormat {
+    /// The value
+    #[default]
+    Value,
+    /// Key, a tab, the value
+    KeyValue,
+    /// One JSON object per record: topic, partition, offset, timestamp, key, value, headers
+    Json,
+}
+
+pub(crate) async fn run(args: ConsumeArgs) -> anyhow::Result<()> {
+    ensure!(args.max_messages != Some(0), "--max-messages 0 asks for nothing");
+    match &args.group {
+        Some(group) => with_group(&args, group).await,
+        None => alone(&args).await,
+    }
+}
+
+async fn alone(args: &ConsumeArgs) -> anyhow::Result<()> {
+    let mut client = args.cluster.connect().await?;
+    let mut leaders = client.partitions(&args.topic).await?;
+    if let Some(only) = args.partition {
+        leaders.retain(|partition, _| *partition == only);
+        ensure!(!leaders.is_empty(), "{} has no partition {only}", args.topic);
+    }
+    let mut reader = Reader::new(args, client, leaders.clone());
+    for (partition, leader) in leaders {
+        let offset = reader.first_offset(partition, leader).await?;
+        reader.offsets.insert(partition, offset);
+    }
+    reader.mark_ends().await?;
+    while !reader.is_done() {
+        reader.fetch().await?;
+    }
+    Ok(())
+}
+
+async fn with_group(args: &ConsumeArgs, group: &str) -> anyhow::Result<()> {
+    let client = args.cluster.connect().await?;
+    let mut membership = args.cluster.connect().await?;
+    let mut member = GroupMember::new(group, &args.topic);
+    let mut reader = Reader::new(args, client, TopicPartitions::new());
+    while !reader.is_done() {
+        if !member.is_joined() {
+            let mine = member.join(&mut membership).await?;
+            reader.take_over(mine).await?;
+            reader.mark_ends().await?;
+        }
+        tokio::select! {
+            fetched = reader.fetch() => fetched?,
+            _ = tokio::signal::ctrl_c() => break,
+        }
+        member.commit(&mut membership, &reader.offsets).await?;
+        member.heartbeat(&mut membership).await?;
+    }
+    Ok(member.leave(&mut membership).await?)
+}
+
+/// Reads partitions of one topic and prints their records.
+struct Reader<'a> {
+    args: &'a ConsumeArgs,
+    client: Client,
+    leaders: TopicPartitions,
+    offsets: BTreeMap<i32, i64>,
+    /// Where each partition ends, for `--exit-at-end`.
+    ends: BTreeMap<i32, i64>,
+    printed: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn new(args: &'a ConsumeArgs, client: Client, leaders: TopicPartitions) -> Self {
+        Self { args, client, leaders, offsets: BTreeMap::new(), ends: BTreeMap::new(), printed: 0 }
+    }
+
+    /// Partitions as a group assigned them, with the offsets that were committed.
+    async fn take_over(&mut self, committed: BTreeMap<i32, Option<i64>>) -> anyhow::Result<()> {
+        let mut leaders = self.client.partitions(&self.args.topic).await?;
+        leaders.retain(|partition, _| committed.contains_key(partition));
+        self.offsets.clear();
+        for (partition, leader) in &leaders {
+            let offset = match committed.get(partition).copied().flatten() {
+                Some(offset) => offset,
+                None => self.first_offset(*partition, *leader).await?,
+            };
+            self.offsets.insert(*partition, offset);
+        }
+        self.leaders = leaders;
+        Ok(())
+    }
+
+    async fn first_offset(&mut self, partition: i32, leader: i32) -> anyhow::Result<i64> {
+        let topic = &self.args.topic;
+        let known = |offset: Option<i64>| offset.with_context(|| format!("{topic}-{partition} tells no offset"));
+        match self.args.offset {
+            Some(offset) if offset >= 0 => Ok(offset),
+            Some(back) => {
+                let end = known(self.client.offset(topic, partition, leader, LATEST).await?)?;
+                let start = known(self.client.offset(topic, partition, leader, EARLIEST).await?)?;
+                Ok((end + back).max(start))
+            }
+            None => {
+                let at = if self.args.from_beginning || self.args.exit_at_end { EARLIEST } else { LATEST };
+                known(self.client.offset(topic, partition, leader, at).await?)
+            }
+        }
+    }
+
+    async fn mark_ends(&mut self) -> anyhow::Result<()> {
+        self.ends.clear();
+        if self.args.exit_at_end {
+            for (partition, leader) in self.leaders.clone() {
+                let end = self.client.offset(&self.args.topic, partition, leader, LATEST).await?;
+                self.ends.insert(partition, end.unwrap_or(0));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        let at_end = |(partition, end): (&i32, &i64)| self.offsets.get(partition).is_none_or(|offset| offset >= end);
+        let all_read = self.args.exit_at_end && !self.ends.is_empty() && self.ends.iter().all(at_end);
+        all_read || self.args.max_messages.is_some_and(|most| self.printed >= most)
+    }
+
+    /// One fetch from each leader in turn.
+    async fn fetch(&mut self) -> anyhow::Result<()> {
+        let leaders: std::collections::BTreeSet<i32> = self.leaders.values().copied().collect();
+        if leaders.is_empty() {
+            tokio::time::sleep(FETCH_WAIT).await;
+        }
+        for leader in leaders {
+            let led = |partition: &i32| self.leaders.get(partition) == Some(&leader);
+            let offsets = self.offsets.iter().filter(|(p, _)| led(p)).map(|(p, offset)| (*p, *offset)).collect();
+            for (partition, fetched) in self.client.fetch(&self.args.topic, leader, &offsets, FETCH_WAIT).await? {
+                self.print(partition, &fetched)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, partition: i32, fetched: &Fetched) -> anyhow::Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        for batch in RecordBatches::new(&fetched.batches) {
+            let batch = batch?;
+            let next = self.offsets.get(&partition).copied().unwrap_or(0);
+            if batch.is_control() || batch.next_offset() <= next {
+                self.offsets.insert(partition, next.max(batch.next_offset()));
+                continue;
+            }
+            let records = batch.records()?;
+            for record in records.iter() {
+                let record = record?;
+                if record.offset < next {
+                    continue;
+                }
+                if self.args.max_messages.is_some_and(|most| self.printed >= most) {
+                    return Ok(out.flush()?);
+                }
+                self.write(&mut out, partition, &record)?;
+                self.printed += 1;
+                self.offsets.insert(partition, record.offset + 1);
+            }
+            let read = self.offsets.get(&partition).copied().unwrap_or(0);
+            self.offsets.insert(partition, read.max(batch.next_offset()));
+        }
+        Ok(out.flush()?)
+    }
+
+    fn write(&self, out: &mut impl Write, partition: i32, record: &Record<'_>) -> io::Result<()> {
+        match self.args.format {
+            RecordFormat::Value => out.write_all(record.value.unwrap_or_default())?,
+            RecordFormat::KeyValue => {
+                out.write_all(record.key.unwrap_or_default())?;
+                out.write_all(b"\t")?;
+                out.write_all(record.value.unwrap_or_default())?;
+            }
+            RecordFormat::Json => write!(out, "{}", self.json(partition, record))?,
+        }
+        out.write_all(b"\n")
+    }
+
+    fn json(&self, partition: i32, record: &Record<'_>) -> Json {
+        let headers = record.headers.iter().map(|(key, value)| ((*key).to_owned(), readable(*value)));
+        json!({
+            "topic": self.args.topic, "partition": partition, "offset": record.offset, "timestamp": record.timestamp,
+            "key": readable(record.key), "value": readable(record.value),
+            "headers": headers.collect::<serde_json::Map<_, _>>(),
+        })
+    }
+}
+
+/// JSON as it is, other text as a string, null as null.
+fn readable(bytes: Option<&[u8]>) -> Json {
+    let Some(bytes) = bytes else { return Json::Null };
+    match serde_json::from_slice::<Json>(bytes) {
+        Ok(json @ (Json::Object(_) | Json::Array(_))) => json,
+        _ => Json::String(String::from_utf8_lossy(bytes).into_owned()),
+    }
+}

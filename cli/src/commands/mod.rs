@@ -1,0 +1,26 @@
+//! One file per family of commands. Each takes its arguments apart, asks the cluster, prints.
+
+pub(crate) mod consume;
+pub(crate) mod groups;
+pub(crate) mod produce;
+pub(crate) mod topics;
+
+use clap::CommandFactory;
+
+use crate::args::{Args, Command};
+use crate::output::print_text;
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        Command::Topics(args) => topics::run(args).await,
+        Command::Produce(args) => produce::run(args).await,
+        Command::Consume(args) => consume::run(args).await,
+        Command::Groups(args) => groups::run(args).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "weir", &mut script);
+            print_text(&String::from_utf8_lossy(&script))
+        }
+        Command::Version => print_text(concat!("weir ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
