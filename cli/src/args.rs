@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Consume(commands::consume::ConsumeArgs),
     /// List, describe, reset and delete consumer groups
     Groups(commands::groups::GroupsArgs),
+    /// Create, watch and steer connectors
+    Connect(commands::connect::ConnectArgs),
     /// Print a script that completes weir's commands in a shell
     #[command(after_help = "Example:\n  weir completions bash > /etc/bash_completion.d/weir")]
     Completions { shell: clap_complete::Shell },

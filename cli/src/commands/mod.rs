@@ -1,5 +1,6 @@
 //! One file per family of commands. Each takes its arguments apart, asks the cluster, prints.
 
+pub(crate) mod connect;
 pub(crate) mod consume;
 pub(crate) mod groups;
 pub(crate) mod produce;
@@ -16,6 +17,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Produce(args) => produce::run(args).await,
         Command::Consume(args) => consume::run(args).await,
         Command::Groups(args) => groups::run(args).await,
+        Command::Connect(args) => connect::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "weir", &mut script);

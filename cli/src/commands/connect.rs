@@ -1,0 +1,211 @@
+//! `weir connect`: the worker's REST from a terminal. `weir connect run` and `test` are in `run` and `check`.
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Map, Value as Json, json};
+
+use crate::args::OutputFormat;
+use crate::output::{Listing, print_json, print_text};
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    weir connect list\n  \
+    weir connect create orders-to-postgres class=postgres topics=orders url=postgres://localhost/shop table=orders\n  \
+    weir connect status orders-to-postgres --output json\n  \
+    weir connect restart orders-to-postgres\n  \
+    weir connect offsets orders-to-postgres")]
+pub(crate) struct ConnectArgs {
+    #[command(subcommand)]
+    action: Action,
+    /// The worker's REST address
+    #[arg(long, env = "WEIR_CONNECT_URL", default_value = "http://localhost:8083", global = true, value_name = "URL")]
+    url: String,
+    /// How to print
+    #[arg(long, short, global = true, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List connectors with their states
+    List,
+    /// Show a connector's state and that of its tasks, with what went wrong
+    Status { name: String },
+    /// Show a connector's configuration
+    Config { name: String },
+    /// Create a connector, or change the configuration of one
+    Create {
+        name: String,
+        /// key=value, as many as it takes
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        config: Vec<String>,
+    },
+    /// Say what is wrong with a configuration, without creating anything
+    Validate {
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        config: Vec<String>,
+    },
+    /// Stop working, keep the tasks
+    Pause { name: String },
+    /// Work again
+    Resume { name: String },
+    /// Stop working, let go of the tasks; offsets can be changed then
+    Stop { name: String },
+    /// Start a connector and its tasks anew
+    Restart { name: String },
+    /// Delete connectors; their offsets stay
+    Delete {
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Show where a connector stands
+    Offsets {
+        name: String,
+        /// Forget them, so that the connector begins anew; it must be stopped
+        #[arg(long)]
+        reset: bool,
+    },
+    /// List the classes that connectors can have
+    Plugins,
+}
+
+pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
+    let rest = Rest { http: Client::new(), url: args.url.trim_end_matches('/').to_owned() };
+    let format = args.output;
+    match args.action {
+        Action::List => list(&rest, format).await,
+        Action::Status { name } => status(&rest, &name, format).await,
+        Action::Config { name } => print_json(&rest.get(&format!("/connectors/{name}/config")).await?),
+        Action::Create { name, config } => {
+            let path = format!("/connectors/{name}/config");
+            print_json(&rest.call(Method::PUT, &path, Some(&parse(&config)?)).await?)
+        }
+        Action::Validate { config } => validate(&rest, &parse(&config)?, format).await,
+        Action::Pause { name } => rest.act(Method::PUT, &name, "pause", "paused").await,
+        Action::Resume { name } => rest.act(Method::PUT, &name, "resume", "resumed").await,
+        Action::Stop { name } => rest.act(Method::PUT, &name, "stop", "stopped").await,
+        Action::Restart { name } => rest.act(Method::POST, &name, "restart?includeTasks=true", "restarted").await,
+        Action::Delete { names } => {
+            for name in names {
+                rest.call(Method::DELETE, &format!("/connectors/{name}"), None).await?;
+                print_text(&format!("deleted {name}\n"))?;
+            }
+            Ok(())
+        }
+        Action::Offsets { name, reset } => {
+            let method = if reset { Method::DELETE } else { Method::GET };
+            print_json(&rest.call(method, &format!("/connectors/{name}/offsets"), None).await?)
+        }
+        Action::Plugins => plugins(&rest, format).await,
+    }
+}
+
+async fn list(rest: &Rest, format: OutputFormat) -> anyhow::Result<()> {
+    let all = rest.get("/connectors?expand=status&expand=info").await?;
+    let mut listing = Listing::new(&["connector", "type", "class", "state", "tasks", "failed"]);
+    for (name, entry) in all.as_object().context("the worker's answer is no object")? {
+        let status = &entry["status"];
+        let tasks = status["tasks"].as_array().map_or(&[][..], Vec::as_slice);
+        let failed = tasks.iter().filter(|task| task["state"] == "FAILED").count();
+        let (kind, class) = (&status["type"], &entry["info"]["config"]["connector.class"]);
+        let state = &status["connector"]["state"];
+        listing.row(vec![json!(name), kind.clone(), class.clone(), state.clone(), json!(tasks.len()), json!(failed)]);
+    }
+    listing.print(format)
+}
+
+async fn status(rest: &Rest, name: &str, format: OutputFormat) -> anyhow::Result<()> {
+    let status = rest.get(&format!("/connectors/{name}/status")).await?;
+    if format == OutputFormat::Json {
+        return print_json(&status);
+    }
+    let mut listing = Listing::new(&["part", "state", "worker", "what went wrong"]);
+    let trace = |part: &Json| json!(part["trace"].as_str().and_then(|trace| trace.lines().next()));
+    let connector = &status["connector"];
+    let part =
+        |name: String, part: &Json| vec![json!(name), part["state"].clone(), part["worker_id"].clone(), trace(part)];
+    listing.row(part("connector".to_owned(), connector));
+    for task in status["tasks"].as_array().into_iter().flatten() {
+        listing.row(part(format!("task {}", task["id"]), task));
+    }
+    listing.print(format)
+}
+
+async fn validate(rest: &Rest, config: &Json, format: OutputFormat) -> anyhow::Result<()> {
+    let class = config["connector.class"].as_str().context("connector.class (or class) is required")?;
+    let path = format!("/connector-plugins/{class}/config/validate");
+    let answer = rest.call(Method::PUT, &path, Some(config)).await?;
+    let mut listing = Listing::new(&["key", "error"]);
+    for entry in answer["configs"].as_array().into_iter().flatten() {
+        for error in entry["value"]["errors"].as_array().into_iter().flatten() {
+            listing.row(vec![entry["value"]["name"].clone(), error.clone()]);
+        }
+    }
+    match answer["error_count"].as_u64() {
+        Some(0) => print_text("valid\n"),
+        count => {
+            listing.print(format)?;
+            bail!("{} error(s)", count.unwrap_or_default())
+        }
+    }
+}
+
+async fn plugins(rest: &Rest, format: OutputFormat) -> anyhow::Result<()> {
+    let plugins = rest.get("/connector-plugins").await?;
+    let mut listing = Listing::new(&["class", "type", "version"]);
+    for plugin in plugins.as_array().into_iter().flatten() {
+        listing.row(vec![plugin["class"].clone(), plugin["type"].clone(), plugin["version"].clone()]);
+    }
+    listing.print(format)
+}
+
+/// `class` is short for `connector.class`, as in YAML.
+fn parse(pairs: &[String]) -> anyhow::Result<Json> {
+    let mut config = Map::new();
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').with_context(|| format!("`{pair}` is not key=value"))?;
+        let key = if key == "class" { "connector.class" } else { key };
+        config.insert(key.to_owned(), json!(value));
+    }
+    Ok(Json::Object(config))
+}
+
+/// The worker's REST; errors are told in the worker's own words.
+struct Rest {
+    http: Client,
+    url: String,
+}
+
+impl Rest {
+    async fn get(&self, path: &str) -> anyhow::Result<Json> {
+        self.call(Method::GET, path, None).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Json>) -> anyhow::Result<Json> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await;
+        let answer = answer
+            .with_context(|| format!("{}: is a Connect worker running there? (--url names another)", self.url))?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if status.is_success() {
+            return if text.is_empty() { Ok(Json::Null) } else { Ok(serde_json::from_str(&text)?) };
+        }
+        let message =
+            serde_json::from_str::<Json>(&text).ok().and_then(|json| Some(json["message"].as_str()?.to_owned()));
+        match (status, message) {
+            (_, Some(message)) => bail!("{message}"),
+            (StatusCode::NOT_FOUND, None) => bail!("{}{path} does not exist: is this a Connect worker?", self.url),
+            (status, None) => bail!("{}{path} answers {status}", self.url),
+        }
+    }
+
+    async fn act(&self, method: Method, name: &str, action: &str, done: &str) -> anyhow::Result<()> {
+        self.call(method, &format!("/connectors/{name}/{action}"), None).await?;
+        print_text(&format!("{done} {name}\n"))
+    }
+}
