@@ -19,6 +19,8 @@ const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
+    // Fails only when a provider is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

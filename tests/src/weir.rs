@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::http::is_ok;
 use crate::process::Process;
 use crate::wait::wait_until;
 
@@ -90,7 +91,7 @@ impl Weir {
         command.args(&self.more).current_dir(&self.folder);
         self.process = Some(Process::start("weir", command, &self.log_path())?);
         let url = format!("{}/health/ready", self.http());
-        wait_until("weir to be ready", READY_LIMIT, async || self.has_ended() || get_ok(&url).await).await?;
+        wait_until("weir to be ready", READY_LIMIT, async || self.has_ended() || is_ok(&url).await).await?;
         anyhow::ensure!(!self.has_ended(), "weir ended at once:\n{}", self.log());
         Ok(())
     }
@@ -140,8 +141,4 @@ impl Weir {
     pub fn search(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.search)
     }
-}
-
-async fn get_ok(url: &str) -> bool {
-    matches!(reqwest::get(url).await, Ok(answer) if answer.status().is_success())
 }

@@ -75,8 +75,7 @@ async fn answers_on_every_port(weir: &Weir) -> Result<()> {
     kafka.read_exact(&mut answer).context("ApiVersions is not answered")?;
     ensure!(answer[4..8] == [0, 0, 0, 9] && answer[8..10] == [0, 0], "ApiVersions answers {answer:?}");
     for url in [format!("{}/health/live", weir.http()), format!("{}/", weir.connect()), format!("{}/", weir.search())] {
-        let status = reqwest::get(&url).await.with_context(|| url.clone())?.status();
-        ensure!(status.is_success(), "{url} answers {status}");
+        ensure!(weir_tests::http::is_ok(&url).await, "{url} does not answer");
     }
     Ok(())
 }

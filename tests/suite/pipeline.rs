@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value as Json, json};
 use sqlx::postgres::PgPool;
+use weir_tests::http;
 use weir_tests::lines::{Format, LineWriter, Rotation};
 use weir_tests::postgres::Postgres;
 use weir_tests::wait::wait_until;
@@ -61,8 +62,7 @@ impl Pipeline {
 
     async fn search(&self, body: &Json) -> Result<Json> {
         let url = format!("{}/app-*/_search", self.weir.search());
-        let request = reqwest::Client::new().post(url).header("content-type", "application/json");
-        Ok(request.body(body.to_string()).send().await?.error_for_status()?.json().await?)
+        http::post(&url, body).await
     }
 
     /// Waits until everything has arrived, then counts each number in both places.
@@ -161,12 +161,9 @@ async fn postgres_stopped_and_started_loses_nothing_and_its_absence_shows() -> R
     pipeline.postgres.stop()?;
     writer.write(1_000)?;
     let metrics = format!("{}/metrics", pipeline.weir.http());
-    let shows = async || match reqwest::get(&metrics).await {
-        Ok(answer) => {
-            let text = answer.text().await.unwrap_or_default();
-            text.lines().any(|l| l.starts_with("weir_connect_retries_total{connector=\"rows\"}") && !l.ends_with(" 0"))
-        }
-        Err(_) => false,
+    let shows = async || {
+        let text = http::text(&metrics).await.unwrap_or_default();
+        text.lines().any(|l| l.starts_with("weir_connect_retries_total{connector=\"rows\"}") && !l.ends_with(" 0"))
     };
     wait_until("the metrics to show retries", DRAIN_LIMIT, shows).await?;
     pipeline.postgres.resume().await?;

@@ -1,17 +1,15 @@
 //! What the screen shows, read as any operator would: from the metrics page, Connect's REST, Postgres and the index.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::Value as Json;
 use sqlx::postgres::PgPool;
+use weir_tests::http;
 use weir_tests::weir::Ports;
 
 use crate::STREAMS;
 use crate::generator::Written;
-
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// One line of the screen's first table.
 #[derive(Debug, Clone, Default)]
@@ -45,15 +43,13 @@ impl Figures {
 }
 
 pub(crate) struct Gauge {
-    http: reqwest::Client,
     ports: Ports,
     pub(crate) pool: PgPool,
 }
 
 impl Gauge {
     pub(crate) fn new(ports: Ports, pool: PgPool) -> Self {
-        let http = reqwest::Client::builder().timeout(ANSWER_LIMIT).build().unwrap_or_default();
-        Self { http, ports, pool }
+        Self { ports, pool }
     }
 
     /// Reads all; what does not answer counts as zero, as it is not there yet.
@@ -85,13 +81,12 @@ impl Gauge {
 
     pub(crate) async fn search(&self, index: &str, body: &Json) -> Result<Json> {
         let url = format!("http://localhost:{}/{index}/_search", self.ports.search);
-        let request = self.http.post(url).header("content-type", "application/json").body(body.to_string());
-        Ok(request.send().await?.error_for_status()?.json().await?)
+        http::post(&url, body).await
     }
 
     async fn connectors(&self, metrics: &BTreeMap<String, f64>) -> Result<BTreeMap<String, ConnectorFigures>> {
         let url = format!("http://localhost:{}/connectors?expand=status", self.ports.connect);
-        let answer: BTreeMap<String, Json> = self.http.get(url).send().await?.json().await?;
+        let answer: BTreeMap<String, Json> = serde_json::from_value(http::json(&url).await?)?;
         let figures = answer.into_iter().map(|(name, entry)| {
             let task = &entry["status"]["tasks"][0];
             let state = task["state"].as_str().or(entry["status"]["connector"]["state"].as_str()).unwrap_or("?");
@@ -111,7 +106,7 @@ impl Gauge {
     /// Series of the metrics page by their full name.
     async fn metrics(&self) -> Result<BTreeMap<String, f64>> {
         let url = format!("http://localhost:{}/metrics", self.ports.http);
-        let text = self.http.get(url).send().await?.text().await?;
+        let text = http::text(&url).await?;
         let series = text.lines().filter(|line| !line.starts_with('#'));
         Ok(series
             .filter_map(|line| line.rsplit_once(' '))

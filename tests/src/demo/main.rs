@@ -146,7 +146,7 @@ async fn start_weir(folder: &Path, logs: &Path, postgres_url: &str, ports: Ports
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut weir = Process::start("weir", command, &folder.join("weir.log"))?;
     let url = format!("http://localhost:{}/health/ready", ports.http);
-    let ready = async || reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success());
+    let ready = async || weir_tests::http::is_ok(&url).await;
     if let Err(error) = wait_until("weir to be ready", READY_LIMIT, ready).await {
         weir.ended()?;
         anyhow::bail!("{error}\n{}", weir.log_tail());
