@@ -138,14 +138,14 @@ impl<'a> RecordBatch<'a> {
     }
 
     /// The fields of a batch of which only the first 61 bytes are at hand. Its records and its CRC are not.
-    pub fn parse_header(header: &'a [u8; HEADER_BYTES]) -> Result<RecordBatchHeader<'a>, BatchError> {
+    pub fn parse_header(header: [u8; HEADER_BYTES]) -> Result<RecordBatchHeader, BatchError> {
         let magic = header[at::MAGIC] as i8;
         if magic != MAGIC {
             return Err(BatchError::WrongMagic { magic });
         }
-        let size = size_from_prefix(header)
+        let size = size_from_prefix(&header)
             .unwrap_or(Err(BatchError::Truncated { needed_bytes: HEADER_BYTES, available_bytes: HEADER_BYTES }))?;
-        Ok(RecordBatchHeader { size, view: RecordBatch(header) })
+        Ok(RecordBatchHeader { size, bytes: header })
     }
 
     pub fn bytes(&self) -> &'a [u8] {
@@ -277,12 +277,12 @@ impl std::fmt::Debug for RecordBatch<'_> {
 
 /// The header of a batch whose records were not read: what walking over a file needs.
 #[derive(Clone, Copy)]
-pub struct RecordBatchHeader<'a> {
+pub struct RecordBatchHeader {
     size: usize,
-    view: RecordBatch<'a>,
+    bytes: [u8; HEADER_BYTES],
 }
 
-impl RecordBatchHeader<'_> {
+impl RecordBatchHeader {
     /// The size of the whole batch, records included.
     pub fn size_bytes(&self) -> usize {
         self.size
@@ -291,11 +291,11 @@ impl RecordBatchHeader<'_> {
 
 macro_rules! header_fields {
     ($($name:ident -> $type:ty),* $(,)?) => {
-        impl RecordBatchHeader<'_> {
+        impl RecordBatchHeader {
             $(
                 #[doc = concat!("As [`RecordBatch::", stringify!($name), "`].")]
                 pub fn $name(&self) -> $type {
-                    self.view.$name()
+                    RecordBatch(&self.bytes).$name()
                 }
             )*
         }

@@ -1,0 +1,65 @@
+use super::*;
+
+#[test]
+fn a_folder_keeps_its_cluster_and_its_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("made/on/the/way");
+    let first = LogDir::open(&path, 1, None).unwrap();
+    let cluster_id = first.cluster_id().to_owned();
+    assert_eq!(cluster_id.len(), 22);
+    assert!(matches!(LogDir::open(&path, 1, None), Err(LogDirError::InUse { .. })));
+    drop(first);
+    assert_eq!(LogDir::open(&path, 1, None).unwrap().cluster_id(), cluster_id);
+    let error = LogDir::open(&path, 2, None).err().unwrap().to_string();
+    assert!(error.contains("node.id 1") && error.contains("meta.properties"), "{error}");
+    assert!(matches!(LogDir::open(&path, 1, Some("other")), Err(LogDirError::OtherCluster { .. })));
+}
+
+#[test]
+fn a_newer_version_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("meta.properties"), "version=2\nnode.id=1\ncluster.id=x\n").unwrap();
+    assert!(matches!(LogDir::open(dir.path(), 1, None), Err(LogDirError::NewerVersion { found: 2, .. })));
+    std::fs::write(dir.path().join("meta.properties"), "node.id=1\n").unwrap();
+    assert!(LogDir::open(dir.path(), 1, None).err().unwrap().to_string().contains("version"));
+}
+
+#[test]
+fn the_clean_marker_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let log_dir = LogDir::open(dir.path(), 1, None).unwrap();
+    assert!(!log_dir.was_clean_shutdown());
+    log_dir.mark_clean_shutdown().unwrap();
+    drop(log_dir);
+    assert!(LogDir::open(dir.path(), 1, None).unwrap().was_clean_shutdown());
+    assert!(!LogDir::open(dir.path(), 1, None).unwrap().was_clean_shutdown());
+}
+
+#[test]
+fn partitions_come_with_their_checkpoints_and_deleted_ones_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let log_dir = LogDir::open(dir.path(), 1, None).unwrap();
+    for name in ["b-1", "a-b-0", "gone-3.0123456789abcdef0123456789abcdef-delete", "unrelated"] {
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    let (a, b) = (TopicPartition::new("a-b", 0), TopicPartition::new("b", 1));
+    let checkpoints = Checkpoints {
+        recovery_points: vec![(b.clone(), 7)],
+        high_watermarks: vec![(b.clone(), 9)],
+        log_start_offsets: vec![(a.clone(), 3)],
+    };
+    log_dir.write_checkpoints(&checkpoints).unwrap();
+    let found = log_dir.partitions();
+    assert_eq!(found.iter().map(|found| &found.partition).collect::<Vec<_>>(), [&a, &b]);
+    assert_eq!((found[0].recovery_point, found[0].log_start_offset, found[0].high_watermark), (0, 3, None));
+    assert_eq!((found[1].recovery_point, found[1].log_start_offset, found[1].high_watermark), (7, 0, Some(9)));
+    assert!(!dir.path().join("gone-3.0123456789abcdef0123456789abcdef-delete").exists());
+    assert!(dir.path().join("unrelated").exists());
+}
+
+#[test]
+fn the_disk_has_a_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let usage = LogDir::open(dir.path(), 1, None).unwrap().usage().unwrap();
+    assert!(usage.total_bytes >= usage.free_bytes && usage.free_bytes > 0);
+}

@@ -1,0 +1,4 @@
+//! What the log promises, tried on real files in temporary folders.
+
+mod appending;
+mod kit;
