@@ -142,8 +142,7 @@ impl<E: Entry> Index<E> {
         self.last = Some(entry);
         self.pending.push(entry);
         if self.pending.len() >= PENDING_MAX {
-            // The log itself is written: an index that lags behind (a full disk, say) is tried again with the next
-            // entry and costs at worst a scan at the next start.
+            // See `Segment::note`: an index may lag behind.
             let _ = self.write_pending();
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Segment {
     /// Largest timestamp, and the last offset of the batch that has it. `None` until it was looked up.
     largest: Option<TimestampAndOffset>,
     bytes_since_index_entry: u64,
+    /// Up to about where the index files reach.
+    indexed_position: u64,
     /// When it began, for `segment.ms`: the first batch's timestamp, else the clock.
     pub(crate) began_ms: Option<i64>,
     pub(crate) jitter_ms: u64,
@@ -47,6 +49,9 @@ pub(crate) struct Indexes {
     pub(crate) offsets: Index<OffsetEntry>,
     pub(crate) times: Index<TimeEntry>,
 }
+
+/// How much of the log the index files may lag behind: what a start after a crash walks over again.
+const UNWRITTEN_INDEX_SPAN_BYTES: u64 = 1 << 20;
 
 const NOTHING_YET: TimestampAndOffset = TimestampAndOffset { timestamp: NO_TIMESTAMP, offset: -1 };
 
@@ -78,6 +83,7 @@ impl Segment {
             indexes: Some(Box::new(Indexes { offsets, times })),
             largest: Some(NOTHING_YET),
             bytes_since_index_entry: 0,
+            indexed_position: 0,
             began_ms: None,
             jitter_ms: jitter(config),
         })
@@ -93,6 +99,7 @@ impl Segment {
             indexes: None,
             largest: None,
             bytes_since_index_entry: 0,
+            indexed_position: 0,
             began_ms: None,
             jitter_ms: jitter(config),
         }
@@ -154,6 +161,12 @@ impl Segment {
                 .append(OffsetEntry { relative_offset: relative(header.last_offset()), position: position as u32 });
             indexes.times.append(time_entry(largest, base));
             self.bytes_since_index_entry = 0;
+            if position >= self.indexed_position + UNWRITTEN_INDEX_SPAN_BYTES {
+                self.indexed_position = position;
+                // The log itself is written: indexes that lag behind (a full disk, say) are tried again later, and
+                // cost at worst a longer walk at the next start.
+                let _ = indexes.offsets.write_pending().and_then(|()| indexes.times.write_pending());
+            }
         }
         self.bytes_since_index_entry += header.size_bytes() as u64;
     }
@@ -225,7 +238,15 @@ impl Segment {
 
     /// An offset at or before the first batch whose max timestamp reaches `timestamp`.
     pub(crate) fn offset_before_timestamp(&self, timestamp: i64) -> io::Result<i64> {
-        let holds = |entry: TimeEntry| entry.timestamp < timestamp;
+        self.time_index_floor(|entry| entry.timestamp < timestamp)
+    }
+
+    /// The offset of the largest timestamp that the time index knows of before `upto`.
+    pub(crate) fn offset_of_largest_below(&self, upto: i64) -> io::Result<i64> {
+        self.time_index_floor(|entry| self.base_offset + i64::from(entry.relative_offset) < upto)
+    }
+
+    fn time_index_floor(&self, holds: impl Fn(TimeEntry) -> bool) -> io::Result<i64> {
         let entry = match &self.indexes {
             Some(indexes) => indexes.times.last_where(holds)?,
             None => Index::open(self.folder.clone(), self.base_offset)?.last_where(holds)?,
@@ -284,7 +305,9 @@ impl Segment {
     pub(crate) fn close_idle_files(&mut self, is_active: bool) {
         self.log.close_if_idle();
         if is_active {
-            if let Some(indexes) = &self.indexes {
+            if let Some(indexes) = &mut self.indexes {
+                // What it cannot write now it keeps, and tries again with the next entries.
+                let _ = indexes.offsets.write_pending().and_then(|()| indexes.times.write_pending());
                 indexes.offsets.close_if_idle();
                 indexes.times.close_if_idle();
             }

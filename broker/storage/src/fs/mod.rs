@@ -5,6 +5,9 @@
 //!
 //! Never retries, never buffers, never hides an error.
 
+#[cfg(test)]
+pub(crate) mod faults;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;

@@ -32,31 +32,46 @@ impl Log {
 
     /// The record with the largest timestamp, the first if several have it.
     pub fn offset_of_max_timestamp(&self, upto: RangeTo<i64>) -> Result<Option<TimestampAndOffset>, ReadError> {
-        let mut largest: Option<TimestampAndOffset> = None;
+        let mut largest = NO_TIMESTAMP;
         for segment in &self.segments[self.segment_index(self.log_start_offset)..] {
-            let file = segment.file()?;
-            let mut from = segment.base_offset();
-            // The time index leads close to the largest of its segment; without it the segment is walked.
-            if let Some(known) = segment.known_largest() {
-                from = segment.offset_before_timestamp(known.timestamp)?;
-            }
-            let Some(start) = segment.find(from.max(self.log_start_offset))? else { continue };
-            let mut walk = HeaderWalk::new(&file, start.position, segment.size_bytes(), LOOKUP_CHUNK_BYTES);
-            while let Step::Batch { header, .. } = walk.step()? {
-                if header.base_offset() >= upto.end {
-                    break;
-                }
-                let is_larger = largest.is_none_or(|known| header.max_timestamp() > known.timestamp);
-                if header.max_timestamp() != NO_TIMESTAMP && is_larger {
-                    let found = TimestampAndOffset { timestamp: header.max_timestamp(), offset: header.last_offset() };
-                    largest = Some(found);
-                }
-            }
+            largest = largest.max(self.largest_in_segment(segment, upto.end)?);
         }
         match largest {
-            Some(largest) => self.offset_for_timestamp(largest.timestamp, upto),
-            None => Ok(None),
+            NO_TIMESTAMP => Ok(None),
+            largest => self.offset_for_timestamp(largest, upto),
         }
+    }
+
+    /// The largest timestamp between the log start and `upto`. The time index leads close to it: its entries are the
+    /// largest so far, so only what comes after the last of them can be larger.
+    fn largest_in_segment(&self, segment: &Segment, upto: i64) -> Result<i64, ReadError> {
+        let from = segment.offset_of_largest_below(upto)?.max(self.log_start_offset);
+        let Some(start) = segment.find(from)? else { return Ok(NO_TIMESTAMP) };
+        let file = segment.file()?;
+        let (mut buffer, mut largest) = (Vec::new(), NO_TIMESTAMP);
+        let mut walk = HeaderWalk::new(&file, start.position, segment.size_bytes(), LOOKUP_CHUNK_BYTES);
+        while let Step::Batch { position, header } = walk.step()? {
+            if header.base_offset() >= upto {
+                break;
+            }
+            if header.max_timestamp() <= largest {
+                continue;
+            }
+            let is_readable_whole = header.base_offset() >= self.log_start_offset && header.next_offset() <= upto;
+            if is_readable_whole {
+                largest = header.max_timestamp();
+                continue;
+            }
+            let batch = read_batch(&file, position, header.size_bytes(), &mut buffer)?;
+            let records = batch.records().map_err(|error| segment.torn(position, &error.to_string()))?;
+            for record in &records {
+                let record = record.map_err(|error| segment.torn(position, &error.to_string()))?;
+                if (self.log_start_offset..upto).contains(&record.offset) {
+                    largest = largest.max(record.timestamp);
+                }
+            }
+        }
+        Ok(largest)
     }
 
     fn first_in_segment(

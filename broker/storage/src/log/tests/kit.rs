@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use bytes::BytesMut;
 use weir_types::batch::{RecordBatch, RecordBatchBuilder, RecordBatches};
 
+use crate::fs::Fs;
 use crate::log::*;
 
 pub(super) const NOW: i64 = 1_800_000_000_000;
@@ -43,6 +44,10 @@ impl Kit {
 
     pub(super) fn open(&self, recovery_point: i64, clean: bool) -> (Log, RecoveryReport) {
         Log::open(self.options(recovery_point, clean)).unwrap()
+    }
+
+    pub(super) fn open_on(&self, fs: Fs, recovery_point: i64) -> Result<(Log, RecoveryReport), OpenError> {
+        Log::open_on(fs, self.options(recovery_point, false))
     }
 }
 
@@ -109,4 +114,11 @@ pub(super) fn everything(log: &Log) -> Vec<(i64, i64, Vec<u8>)> {
         offset = range.next_offset;
     }
     all
+}
+
+pub(super) fn flush(log: &mut Log) {
+    if let Some(ticket) = log.dirty() {
+        ticket.sync().unwrap();
+        log.flushed(&ticket);
+    }
 }

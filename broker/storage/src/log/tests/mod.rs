@@ -1,4 +1,8 @@
 //! What the log promises, tried on real files in temporary folders.
 
 mod appending;
+mod crashes;
 mod kit;
+mod restarts;
+mod shrinking;
+mod times;
