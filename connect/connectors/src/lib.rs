@@ -3,10 +3,14 @@
 //! Invariants: never names a Kafka client or the worker. What a connector needs of its process comes in through
 //! [`Services`], never through a global.
 
+pub mod postgres_sink;
+
 use std::sync::Arc;
 
 use weir_connect_api::{Connector, TransformPlugin};
 use weir_search::SearchNode;
+
+use postgres_sink::PostgresSink;
 
 /// What the process has to offer to connectors.
 #[derive(Clone, Default)]
@@ -17,7 +21,7 @@ pub struct Services {
 
 /// Every built-in connector class.
 pub fn connectors(_services: &Services) -> Vec<Arc<dyn Connector>> {
-    Vec::new()
+    vec![Arc::new(PostgresSink::new())]
 }
 
 /// Every built-in transform.

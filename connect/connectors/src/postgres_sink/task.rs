@@ -1,0 +1,415 @@
+//! The task: records in, encoded into a batch; full batches are written by a spawned write while the next is encoded.
+//!
+//! Invariants:
+//! - Every record that was put is in `waiting`, in `batch`, in the batch under way or in `failed`, until its offset is
+//!   committed: a retriable error loses nothing.
+//! - At most one write is under way, so that batches are committed in their order.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+use weir_connect_api::{ConnectError, Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask, TopicPartition};
+
+use super::batch::{BATCH_BYTES_MAX, Batch};
+use super::catalogue::{self, Table};
+use super::config::Settings;
+use super::create::{self, SAMPLE_RECORDS_MAX};
+use super::encode::row::{Layout, RowEncoder, RowError};
+use super::error::connect_error;
+use super::name::TableName;
+use super::offsets::Move;
+use super::session::{Session, within};
+use super::write::{Outcome, Writer, Written};
+
+/// The task before and after its start.
+#[derive(Default)]
+pub(super) struct PostgresSinkTask {
+    started: Option<Started>,
+}
+
+struct Started {
+    settings: Arc<Settings>,
+    connector: Arc<str>,
+    reporter: Arc<dyn RecordReporter>,
+    session: Option<Session>,
+    positions: BTreeMap<TopicPartition, Position>,
+    /// Records that have no row yet: at most those of one `put`, and of a batch that was taken apart.
+    waiting: VecDeque<SinkRecord>,
+    /// How far the worker has read; counts once `waiting` is empty.
+    read_to: Offsets,
+    encoders: HashMap<TableName, RowEncoder>,
+    batch: Batch,
+    /// When the oldest record of `batch` came.
+    batch_since: Option<Instant>,
+    under_way: Option<JoinHandle<Outcome>>,
+    /// A batch whose write failed and is to be repeated before anything else.
+    failed: Option<Batch>,
+}
+
+/// How far one open partition is.
+struct Position {
+    epoch: i64,
+    /// What the offsets table says.
+    stored: Option<i64>,
+    /// Behind the last record of `batch`.
+    encoded: Option<i64>,
+}
+
+/// Fields without a column.
+type Unknown = Vec<(String, serde_json::Value)>;
+
+/// When a batch is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    WhenFull,
+    Now,
+}
+
+#[async_trait]
+impl SinkTask for PostgresSinkTask {
+    async fn start(&mut self, context: SinkContext) -> Result<(), ConnectError> {
+        let settings = Settings::new(&context.config).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            ConnectError::fatal(problems.join("; "))
+        })?;
+        self.started = Some(Started {
+            settings: Arc::new(settings),
+            connector: context.connector,
+            reporter: context.reporter,
+            session: None,
+            positions: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            read_to: Offsets::new(),
+            encoders: HashMap::new(),
+            batch: Batch::default(),
+            batch_since: None,
+            under_way: None,
+            failed: None,
+        });
+        Ok(())
+    }
+
+    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<Offsets, ConnectError> {
+        let started = self.started()?;
+        started.drain().await;
+        let limit = started.settings.write_timeout;
+        let session = started.session().await?;
+        let opened =
+            within(limit, "opening partitions", session.offsets.open(&mut session.connection, partitions)).await;
+        let opened = started.checked(opened)?;
+        let mut offsets = Offsets::new();
+        for (partition, stored) in opened {
+            offsets.extend(stored.next_offset.map(|next| (partition.clone(), next)));
+            let position = Position { epoch: stored.epoch, stored: stored.next_offset, encoded: None };
+            started.positions.insert(partition, position);
+        }
+        Ok(offsets)
+    }
+
+    async fn put(&mut self, records: Vec<SinkRecord>, read_to: &Offsets) -> Result<(), ConnectError> {
+        let started = self.started()?;
+        started.waiting.extend(records);
+        started.read_to.extend(read_to.iter().map(|(partition, next)| (partition.clone(), *next)));
+        started.advance(Due::WhenFull).await
+    }
+
+    fn linger(&self) -> Option<Duration> {
+        self.started.as_ref().map(|started| started.settings.linger)
+    }
+
+    async fn flush(&mut self) -> Result<Offsets, ConnectError> {
+        let started = self.started()?;
+        started.advance(Due::Now).await?;
+        let stored = started.positions.iter().filter_map(|(partition, p)| Some((partition.clone(), p.stored?)));
+        Ok(stored.collect())
+    }
+
+    async fn close(&mut self, partitions: &[TopicPartition]) {
+        if let Ok(started) = self.started() {
+            started.drain().await;
+            started.take_apart();
+            started.waiting.retain(|record| !partitions.contains(&record.origin));
+            started.read_to.retain(|partition, _| !partitions.contains(partition));
+            started.positions.retain(|partition, _| !partitions.contains(partition));
+        }
+    }
+
+    async fn alter_offsets(&mut self, offsets: &BTreeMap<TopicPartition, Option<i64>>) -> Result<(), ConnectError> {
+        let started = self.started()?;
+        let limit = started.settings.write_timeout;
+        let session = started.session().await?;
+        let altered = within(limit, "setting offsets", session.offsets.alter(&mut session.connection, offsets)).await;
+        started.checked(altered)
+    }
+
+    async fn stop(&mut self) {
+        if let Some(mut started) = self.started.take() {
+            started.drain().await;
+            if let Some(session) = started.session.take() {
+                session.close().await;
+            }
+        }
+    }
+}
+
+impl PostgresSinkTask {
+    fn started(&mut self) -> Result<&mut Started, ConnectError> {
+        self.started.as_mut().ok_or_else(|| ConnectError::fatal("the task is not started"))
+    }
+}
+
+impl Started {
+    /// Encodes what waits and writes what is due.
+    async fn advance(&mut self, due: Due) -> Result<(), ConnectError> {
+        if self.under_way.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.finish().await?;
+        }
+        loop {
+            if let Some(failed) = self.failed.take() {
+                self.submit(failed).await?;
+                self.finish().await?;
+            }
+            self.encode().await?;
+            if self.waiting.is_empty() {
+                self.count_as_read();
+            }
+            if due == Due::Now || self.is_full() || self.is_overdue() {
+                self.write().await?;
+            }
+            if due == Due::Now && self.waiting.is_empty() {
+                self.finish().await?;
+            }
+            // A batch that turned out stale is waiting again.
+            if self.waiting.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch.row_count() >= self.settings.batch_rows || self.batch.size_bytes() >= BATCH_BYTES_MAX
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.batch_since.is_some_and(|since| since.elapsed() >= self.settings.linger)
+    }
+
+    /// Records that a transform dropped give no row: only the offset moves.
+    fn count_as_read(&mut self) {
+        for (partition, next) in std::mem::take(&mut self.read_to) {
+            if let Some(position) = self.positions.get_mut(&partition) {
+                position.encoded = position.encoded.max(Some(next));
+            }
+        }
+    }
+
+    /// Encodes until nothing waits or the batch is full.
+    async fn encode(&mut self) -> Result<(), ConnectError> {
+        while !self.waiting.is_empty() && !self.is_full() {
+            let table = self.next_table()?;
+            if !self.encoders.contains_key(&table) {
+                self.find_table(&table).await?;
+            }
+            if let Some((record, unknown)) = self.encode_run(&table) {
+                self.waiting.push_front(record);
+                self.evolve(&table, &unknown).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The table of the first record that waits.
+    fn next_table(&self) -> Result<TableName, ConnectError> {
+        let topic = self.waiting.front().map_or("", topic_of);
+        let name = self.settings.table_for(topic);
+        name.map_err(|e| ConnectError::fatal(format!("topic {topic} gives no table's name: {e}")))
+    }
+
+    /// Encodes records as long as they are of the same table and there is room. Gives a record that needs new columns.
+    fn encode_run(&mut self, table: &TableName) -> Option<(SinkRecord, Unknown)> {
+        let encoder = self.encoders.get_mut(table)?;
+        let room = self.settings.batch_rows.saturating_sub(self.batch.row_count());
+        let index = self.batch.table_index(&encoder.layout);
+        let rows = &mut self.batch.tables[index];
+        let topic = self.waiting.front()?.record.topic.clone();
+        self.batch_since.get_or_insert_with(Instant::now);
+        let has_one_table = self.settings.has_one_table();
+        for _ in 0..room {
+            if rows.rows.size_bytes() >= BATCH_BYTES_MAX {
+                break;
+            }
+            let record = self.waiting.pop_front_if(|next| has_one_table || next.record.topic == topic)?;
+            // Not assigned any more, or read a second time: not this task's to write.
+            let Some(position) = self.positions.get_mut(&record.origin) else { continue };
+            if position.stored.is_some_and(|stored| record.offset < stored) {
+                continue;
+            }
+            let next = record.offset + 1;
+            match encoder.encode(&record, &mut rows.rows) {
+                Ok(()) => rows.push(record),
+                Err(RowError::Bad(error)) => self.batch.rejected.push((record, error)),
+                Err(RowError::Unknown(fields)) => return Some((record, fields)),
+            }
+            position.encoded = Some(next);
+        }
+        None
+    }
+
+    async fn find_table(&mut self, name: &TableName) -> Result<(), ConnectError> {
+        self.finish().await?;
+        let settings = Arc::clone(&self.settings);
+        let same_table = |r: &&SinkRecord| settings.table_for(topic_of(r)).as_ref() == Ok(name);
+        let sample_count = if settings.auto_create { SAMPLE_RECORDS_MAX } else { 0 };
+        let sample: Vec<SinkRecord> = self.waiting.iter().filter(same_table).take(sample_count).cloned().collect();
+        let session = self.session().await?;
+        let found =
+            within(settings.write_timeout, "finding the table", find_or_create(session, name, &settings, &sample));
+        let found = found.await;
+        let layout = Arc::new(Layout::new(self.checked(found)?, &settings)?);
+        self.encoders.insert(name.clone(), RowEncoder::new(layout, &settings));
+        Ok(())
+    }
+
+    /// Adds columns. The table is looked up again before the next record is encoded.
+    async fn evolve(&mut self, name: &TableName, unknown: &Unknown) -> Result<(), ConnectError> {
+        self.finish().await?;
+        let Some(encoder) = self.encoders.remove(name) else { return Ok(()) };
+        let limit = self.settings.write_timeout;
+        let session = self.session().await?;
+        let add = create::evolve(&mut session.connection, &encoder.layout.table, unknown);
+        let added = within(limit, "adding columns", add).await;
+        self.checked(added)
+    }
+
+    /// Hands the batch to a write of its own, once the one under way is finished.
+    async fn write(&mut self) -> Result<(), ConnectError> {
+        self.finish().await?;
+        self.batch_since = None;
+        let moves = self.positions.iter_mut().filter_map(|(partition, position)| {
+            let next = position.encoded.take()?;
+            let m = Move { partition: partition.clone(), epoch: position.epoch, expected: position.stored, next };
+            (m.expected != Some(next)).then_some(m)
+        });
+        let moves: Vec<Move> = moves.collect();
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch { moves, ..std::mem::take(&mut self.batch) };
+        self.submit(batch).await
+    }
+
+    async fn submit(&mut self, batch: Batch) -> Result<(), ConnectError> {
+        if let Err(error) = self.session().await {
+            self.failed = Some(batch);
+            return Err(error);
+        }
+        if let Some(session) = self.session.take() {
+            let (settings, reporter) = (Arc::clone(&self.settings), Arc::clone(&self.reporter));
+            self.under_way = Some(tokio::spawn(async move {
+                Writer { settings: &settings, reporter: &*reporter }.write(session, batch).await
+            }));
+        }
+        Ok(())
+    }
+
+    /// Waits for the write under way.
+    async fn finish(&mut self) -> Result<(), ConnectError> {
+        let Some(write) = &mut self.under_way else { return Ok(()) };
+        let outcome = write.await;
+        self.under_way = None;
+        let outcome = outcome.map_err(|e| ConnectError::fatal(format!("writing a batch ended in a bug: {e}")))?;
+        self.session = outcome.session;
+        match outcome.result {
+            Ok(Written::Committed) => {
+                for m in outcome.batch.moves {
+                    if let Some(position) = self.positions.get_mut(&m.partition) {
+                        position.stored = Some(m.next);
+                    }
+                }
+                Ok(())
+            }
+            Ok(Written::Stale) => {
+                self.encoders.clear();
+                self.failed = Some(outcome.batch);
+                self.take_apart();
+                Ok(())
+            }
+            Err(error) => {
+                self.failed = Some(outcome.batch);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes records of what is encoded and not written.
+    fn take_apart(&mut self) {
+        let current = std::mem::take(&mut self.batch);
+        self.batch_since = None;
+        let encoded = self.positions.iter_mut().filter_map(|(p, position)| Some((p.clone(), position.encoded.take()?)));
+        let mut read: Vec<(TopicPartition, i64)> = encoded.collect();
+        for batch in [Some(current), self.failed.take()].into_iter().flatten() {
+            read.extend(batch.moves.iter().map(|m| (m.partition.clone(), m.next)));
+            for record in batch.into_records().into_iter().rev() {
+                self.waiting.push_front(record);
+            }
+        }
+        for (partition, next) in read {
+            let read_to = self.read_to.entry(partition).or_insert(next);
+            *read_to = next.max(*read_to);
+        }
+    }
+
+    /// The connection, opened if need be. Only between writes.
+    async fn session(&mut self) -> Result<&mut Session, ConnectError> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => Session::open(&self.settings, &self.connector).await?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// After an error the connection is in an unknown state.
+    fn checked<T>(&mut self, result: Result<T, ConnectError>) -> Result<T, ConnectError> {
+        if result.is_err() {
+            self.session = None;
+        }
+        result
+    }
+
+    /// Waits for the write under way; if it failed, its batch is kept and the next call that writes meets the error.
+    async fn drain(&mut self) {
+        if let Err(error) = self.finish().await {
+            tracing::warn!(connector = %self.connector, %error, "a batch is not written yet");
+        }
+    }
+}
+
+fn topic_of(record: &SinkRecord) -> &str {
+    record.record.topic.as_deref().unwrap_or(&record.origin.topic)
+}
+
+async fn find_or_create(
+    session: &mut Session,
+    name: &TableName,
+    settings: &Settings,
+    sample: &[SinkRecord],
+) -> Result<Table, ConnectError> {
+    let connection = &mut session.connection;
+    if let Some(table) = catalogue::load(connection, name).await.map_err(connect_error)? {
+        return Ok(table);
+    }
+    if settings.auto_create {
+        create::create(connection, name, settings, sample).await?;
+        if let Some(table) = catalogue::load(connection, name).await.map_err(connect_error)? {
+            return Ok(table);
+        }
+    }
+    Err(no_table(name))
+}
+
+pub(super) fn no_table(name: &TableName) -> ConnectError {
+    ConnectError::fatal(format!("there is no table {name}: create it, correct `table`, or set auto.create=true"))
+}
