@@ -3,3 +3,5 @@
 //! Invariants: no I/O, no async, no clock.
 
 pub mod groups;
+
+pub mod metadata;

@@ -1,0 +1,115 @@
+//! From our errors to Kafka's codes: one exhaustive match per operation.
+
+use kafka_protocol::error::{ParseResponseErrorCode, ResponseError};
+use tracing::error;
+use weir_control::metadata::CreateTopicError;
+use weir_storage::{AppendError, ReadError};
+
+use super::{Call, Context};
+use crate::metadata::ChangeError;
+use crate::partition::PartitionError;
+
+/// An error as a client is told of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) error: ResponseError,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(error: ResponseError, message: impl Into<String>) -> Self {
+        Self { error, message: message.into() }
+    }
+
+    pub(crate) fn code(&self) -> i16 {
+        self.error.code()
+    }
+
+    pub(crate) fn unknown_topic() -> Self {
+        Self::new(ResponseError::UnknownTopicOrPartition, "This server does not host this topic-partition.")
+    }
+
+    pub(crate) fn unknown_topic_id() -> Self {
+        Self::new(ResponseError::UnknownTopicId, "This server does not host this topic ID.")
+    }
+}
+
+pub(super) fn create_topic_failure(error: &CreateTopicError) -> Failure {
+    let code = match error {
+        CreateTopicError::Exists(_) => ResponseError::TopicAlreadyExists,
+        CreateTopicError::InvalidName(_) => ResponseError::InvalidTopicException,
+        CreateTopicError::InvalidPartitions(_) | CreateTopicError::TooManyPartitions(_) => {
+            ResponseError::InvalidPartitions
+        }
+        CreateTopicError::InvalidReplicationFactor { .. } => ResponseError::InvalidReplicationFactor,
+        CreateTopicError::InvalidAssignment(_) => ResponseError::InvalidReplicaAssignment,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// `refused` says what the decision's own errors mean.
+pub(super) fn change_failure<E>(error: &ChangeError<E>, refused: impl FnOnce(&E) -> Failure) -> Failure {
+    match error {
+        ChangeError::Refused(error) => refused(error),
+        ChangeError::Config(error) => Failure::new(ResponseError::InvalidConfig, error.to_string()),
+        ChangeError::Log(error) => {
+            error!(%error, "a metadata change was not made");
+            Failure::new(ResponseError::KafkaStorageError, error.to_string())
+        }
+    }
+}
+
+/// Why a write, or the wait for its commit, failed.
+pub(super) fn partition_failure(error: &PartitionError) -> Failure {
+    let code = match error {
+        PartitionError::Gone => ResponseError::NotLeaderOrFollower,
+        PartitionError::Offline(_) | PartitionError::SyncFailed(_) => ResponseError::KafkaStorageError,
+        PartitionError::FencedLeaderEpoch { .. } => ResponseError::FencedLeaderEpoch,
+        PartitionError::UnknownLeaderEpoch { .. } => ResponseError::UnknownLeaderEpoch,
+        PartitionError::OffsetOutOfRange { .. } => ResponseError::OffsetOutOfRange,
+        PartitionError::Append(error) => append_code(error),
+        PartitionError::Read(ReadError::OffsetOutOfRange { .. }) => ResponseError::OffsetOutOfRange,
+        PartitionError::Read(ReadError::Io(error)) => {
+            error!(%error, "cannot read a log");
+            ResponseError::KafkaStorageError
+        }
+    };
+    Failure::new(code, error.to_string())
+}
+
+fn append_code(error: &AppendError) -> ResponseError {
+    match error {
+        AppendError::Corrupt { .. } => ResponseError::CorruptMessage,
+        AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
+        AppendError::WrongMagic { .. } => ResponseError::UnsupportedForMessageFormat,
+        AppendError::InvalidTimestamp { .. } => ResponseError::InvalidTimestamp,
+        AppendError::InvalidRecord { .. } => ResponseError::InvalidRecord,
+        AppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
+        AppendError::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
+        AppendError::OffsetMismatch { .. } | AppendError::OffsetOutOfRange { .. } => ResponseError::OffsetOutOfRange,
+        // Not a retriable error: a producer that retried for ever would hide that somebody must act.
+        AppendError::DiskFull { .. } | AppendError::Io { .. } | AppendError::Poisoned { .. } => {
+            error!(%error, "an append failed");
+            ResponseError::KafkaStorageError
+        }
+    }
+}
+
+/// Counts an answered error under Kafka's name for it.
+pub(super) fn count_error(cx: &Context, call: &Call, code: i16) {
+    if let Some(error) = code.err() {
+        cx.metrics.request_error(call.api, &kafka_name(error));
+    }
+}
+
+/// `NotLeaderOrFollower` → `NOT_LEADER_OR_FOLLOWER`.
+fn kafka_name(error: ResponseError) -> String {
+    let mut name = String::new();
+    for c in format!("{error:?}").chars() {
+        if c.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_uppercase());
+    }
+    name
+}

@@ -1,0 +1,152 @@
+//! What the broker answers: one file per Kafka API, and THE table that finds it.
+//!
+//! To add an API: a file here with `handle`, and a line in [`TABLE`]. What stands in the table is advertised; nothing
+//! else is. Handlers see the broker through [`Context`] alone. Kafka's error codes appear here and nowhere else.
+
+mod alter_configs;
+mod api_versions;
+mod auto_create;
+mod call;
+mod configs;
+mod context;
+mod convert;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod error;
+mod fetch;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_config_resources;
+mod list_offsets;
+mod list_partition_reassignments;
+mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use futures::future::BoxFuture;
+use kafka_protocol::messages::*;
+use weir_protocol::api::{self as spec, ApiSpec};
+use weir_protocol::decode;
+use weir_protocol::header::{RequestHeader, RequestPrefix};
+
+use crate::metrics::{ApiMetrics, Metrics};
+
+pub(crate) use call::{Call, CallError, Peer, RecordRange, Reply};
+pub(crate) use context::Context;
+
+/// A row whose handler is `async fn handle(&Context, &Call, Request) -> Response`.
+macro_rules! api {
+    ($spec:ident, $handler:path, $request:ty) => {
+        Api {
+            spec: &spec::$spec,
+            begin: |cx, call, body| {
+                let request = decode::decode::<$request>(call.api.name, call.version, body.freeze())?;
+                Ok(Box::pin(async move {
+                    let response = $handler(&cx, &call, request).await;
+                    call.reply(&response)
+                }))
+            },
+        }
+    };
+}
+
+/// THE table of APIs.
+static TABLE: &[Api] = &[
+    Api { spec: &spec::PRODUCE, begin: produce::begin },
+    Api { spec: &spec::FETCH, begin: fetch::begin },
+    api!(LIST_OFFSETS, list_offsets::handle, ListOffsetsRequest),
+    api!(METADATA, metadata::handle, MetadataRequest),
+    api!(API_VERSIONS, api_versions::handle, ApiVersionsRequest),
+    api!(CREATE_TOPICS, create_topics::handle, CreateTopicsRequest),
+    api!(DELETE_TOPICS, delete_topics::handle, DeleteTopicsRequest),
+    api!(DELETE_RECORDS, delete_records::handle, DeleteRecordsRequest),
+    api!(INIT_PRODUCER_ID, init_producer_id::handle, InitProducerIdRequest),
+    api!(OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch::handle, OffsetForLeaderEpochRequest),
+    api!(DESCRIBE_CONFIGS, describe_configs::handle, DescribeConfigsRequest),
+    api!(ALTER_CONFIGS, alter_configs::handle, AlterConfigsRequest),
+    api!(DESCRIBE_LOG_DIRS, describe_log_dirs::handle, DescribeLogDirsRequest),
+    api!(CREATE_PARTITIONS, create_partitions::handle, CreatePartitionsRequest),
+    api!(INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs::handle, IncrementalAlterConfigsRequest),
+    api!(LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments::handle, ListPartitionReassignmentsRequest),
+    api!(DESCRIBE_CLUSTER, describe_cluster::handle, DescribeClusterRequest),
+    api!(LIST_CONFIG_RESOURCES, list_config_resources::handle, ListConfigResourcesRequest),
+    api!(DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions::handle, DescribeTopicPartitionsRequest),
+];
+
+/// One row: what is known of the API, and how a request of it begins.
+struct Api {
+    spec: &'static ApiSpec,
+    begin: fn(Arc<Context>, Call, BytesMut) -> Result<Handling, CallError>,
+}
+
+/// A handler at work.
+type Handling = BoxFuture<'static, Result<Reply, CallError>>;
+
+/// An answer under way. Counted, with its duration, when it is ready.
+pub(crate) struct Answer {
+    handling: Handling,
+    started: Instant,
+    metrics: ApiMetrics,
+}
+
+impl Future for Answer {
+    type Output = Result<Reply, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        let outcome = std::task::ready!(self.handling.as_mut().poll(task));
+        self.metrics.requests.inc();
+        self.metrics.duration_seconds.observe(self.started.elapsed().as_secs_f64());
+        Poll::Ready(outcome)
+    }
+}
+
+/// The counters of every row, in the table's order.
+pub(crate) fn table_metrics(metrics: &Metrics) -> Vec<ApiMetrics> {
+    TABLE.iter().map(|row| metrics.api(row.spec)).collect()
+}
+
+/// Every API that is answered, as ApiVersions advertises it.
+fn advertised() -> impl Iterator<Item = &'static ApiSpec> {
+    TABLE.iter().map(|row| row.spec)
+}
+
+/// Whether a connection may begin this request while earlier ones of its kind are unanswered: Produce only.
+pub(crate) fn may_overlap(frame: &[u8]) -> bool {
+    RequestPrefix::parse(frame).is_ok_and(|prefix| prefix.api_key == spec::PRODUCE.key)
+}
+
+/// Begins a request: `frame` is what follows its length. An error closes the connection, as in Kafka: there is no
+/// answer that the peer could read.
+pub(crate) fn begin(cx: &Arc<Context>, peer: &Arc<Peer>, mut frame: BytesMut) -> Result<Answer, CallError> {
+    let prefix = RequestPrefix::parse(&frame).map_err(decode::DecodeError::Header)?;
+    let RequestPrefix { api_key, api_version, correlation_id } = prefix;
+    let index = TABLE.iter().position(|row| row.spec.key == api_key).ok_or(CallError::UnknownApi { api_key })?;
+    let row = &TABLE[index];
+    let answer = |handling| Answer { handling, started: Instant::now(), metrics: cx.api_metrics[index].clone() };
+    let mut call = Call::new(row.spec, api_version, correlation_id, peer);
+    if !row.spec.serves(api_version) {
+        if api_key == spec::API_VERSIONS.key {
+            // The body is of a version unknown here: answered without a look at it.
+            call.version = 0;
+            let response = api_versions::unsupported_version();
+            return Ok(answer(Box::pin(std::future::ready(call.reply(&response)))));
+        }
+        return Err(CallError::UnsupportedVersion { api: row.spec.name, version: api_version });
+    }
+    let header = RequestHeader::parse(&frame, row.spec).map_err(decode::DecodeError::Header)?;
+    call.client_id = header.client_id;
+    let body = frame.split_off(header.size_bytes);
+    (row.begin)(Arc::clone(cx), call, body).map(answer)
+}

@@ -1,0 +1,171 @@
+//! Start and stop, in order.
+//!
+//! Start: check the properties → open the data folder → replay the metadata → bind the ports → recover partitions → accept
+//! requests → serve HTTP. Stop runs it backwards: no new connections, what has begun is answered within a grace, then
+//! everything is cut, flushed and marked clean.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+use weir_control::metadata::MetadataImage;
+use weir_storage::{LogDir, LogDirError};
+
+use crate::api::Context;
+use crate::background;
+use crate::config::layers::{BrokerLayers, Overrides};
+use crate::config::listeners::Endpoint;
+use crate::config::{BrokerConfig, ConfigError, Properties, Settings, check_properties};
+use crate::http::{self, Health};
+use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
+use crate::metrics::{Metrics, scrape};
+use crate::net::{self, BindError, Bound, Limits};
+use crate::partition::flush::FlusherThread;
+use crate::partition::{Partitions, RecoverError, Recovered};
+
+/// How long requests that have begun may take to be answered on shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// Share of memory that requests in flight may take where `queued.max.request.bytes` does not say.
+const MEMORY_SHARE: u64 = weir_types::limits::IN_FLIGHT_MEMORY_DIVISOR;
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    LogDir(#[from] LogDirError),
+    #[error(transparent)]
+    Metadata(#[from] OpenMetadataError),
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    #[error("cannot register metrics: {0}; is there another broker in this process?")]
+    Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+/// A running broker. Dropping it without [`Broker::shutdown`] leaves its tasks running until the runtime ends.
+pub struct Broker {
+    kafka_addresses: Vec<SocketAddr>,
+    http_address: Option<SocketAddr>,
+    stop: CancellationToken,
+    cut: CancellationToken,
+    tasks: TaskTracker,
+    cx: Arc<Context>,
+    flusher_thread: FlusherThread,
+}
+
+/// Starts a broker in the current runtime; it serves when this returns.
+pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
+    check_properties(&config.properties)?;
+    let none = Overrides::new();
+    let from_file = BrokerLayers { file: &config.properties, dynamic_broker: &none, dynamic_default: &none };
+    let settings = Settings::resolve(from_file)?;
+    let dir = LogDir::open(&settings.log_dir, settings.node_id, None)?;
+    let cluster_id = dir.cluster_id().to_owned();
+    let (metadata_log, image) = FileMetadataLog::open(&settings.log_dir)?;
+    let bound = bind_all(&settings.listeners).await?;
+    let http = http::bind(&settings.http_listeners).await?;
+
+    let metrics = Arc::new(Metrics::new(&config.registry)?);
+    let (image, recovered) = recover(dir, &config.properties, settings.clone(), image, &metrics).await?;
+    let Recovered { partitions, flusher_thread } = recovered;
+    let (node_id, log) = (settings.node_id, Box::new(metadata_log));
+    let metadata = Metadata::new(config.properties, node_id, image, log, Arc::clone(&partitions))?;
+    let advertised = with_bound_ports(&settings.advertised_listeners, &settings.listeners, &bound);
+    let cx = Arc::new(Context::new(node_id, cluster_id, advertised, Arc::new(metadata), partitions, metrics));
+
+    let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+    let limits = Arc::new(Limits::new(settings.request_bytes_in_flight_max.unwrap_or_else(memory_share_bytes)));
+    let kafka_addresses = bound.iter().flat_map(Bound::addresses).collect();
+    for listener in bound {
+        listener.serve(&cx, &limits, &tasks, &stop, &cut);
+    }
+    tasks.spawn(background::run(Arc::clone(&cx), stop.clone()));
+    scrape::register(&config.registry, &cx, &limits)?;
+    let health = Health::default();
+    let http_address = http.address();
+    http.serve(config.registry, config.routes, health.clone(), &tasks, &stop);
+    health.set_ready();
+    info!(node_id = settings.node_id, addresses = ?kafka_addresses, "broker started");
+    Ok(Broker { kafka_addresses, http_address, stop, cut, tasks, cx, flusher_thread })
+}
+
+impl Broker {
+    /// Where clients connect: every address of every listener, with the ports really bound.
+    pub fn kafka_addresses(&self) -> &[SocketAddr] {
+        &self.kafka_addresses
+    }
+
+    /// Where `/metrics` and `/health` are; `None` without `http.listeners`.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
+    /// Stops in order; returns when nothing of the broker runs any more.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait()).await.is_err() {
+            self.cut.cancel();
+            self.tasks.wait().await;
+        }
+        let (cx, flusher_thread) = (self.cx, self.flusher_thread);
+        let closed = tokio::task::spawn_blocking(move || {
+            flusher_thread.stop();
+            cx.partitions.close(cx.settings().recovery_threads);
+        });
+        if let Err(panic) = closed.await {
+            std::panic::resume_unwind(panic.into_panic());
+        }
+        info!("broker stopped");
+    }
+}
+
+/// Opens all partitions, on threads of their own: the runtime goes on.
+async fn recover(
+    dir: LogDir,
+    file: &Properties,
+    settings: Settings,
+    image: MetadataImage,
+    metrics: &Arc<Metrics>,
+) -> Result<(MetadataImage, Recovered), RecoverError> {
+    let (file, metrics) = (file.clone(), Arc::clone(metrics));
+    let recovered = tokio::task::spawn_blocking(move || {
+        let recovered = Partitions::recover(dir, &file, &settings, &image, &metrics)?;
+        Ok((image, recovered))
+    });
+    match recovered.await {
+        Ok(outcome) => outcome,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+async fn bind_all(listeners: &[Endpoint]) -> Result<Vec<Bound>, BindError> {
+    let mut bound = Vec::with_capacity(listeners.len());
+    for endpoint in listeners {
+        bound.push(net::bind(endpoint).await?);
+    }
+    Ok(bound)
+}
+
+/// Where a listener's port was left to the system, clients are told the one it chose.
+fn with_bound_ports(advertised: &[Endpoint], listeners: &[Endpoint], bound: &[Bound]) -> Vec<Endpoint> {
+    let mut advertised = advertised.to_vec();
+    for endpoint in &mut advertised {
+        let same_name = listeners.iter().zip(bound).find(|(listener, _)| listener.name == endpoint.name);
+        if let Some((_, bound)) = same_name.filter(|_| endpoint.port == 0) {
+            endpoint.port = bound.port();
+        }
+    }
+    advertised
+}
+
+fn memory_share_bytes() -> usize {
+    let info = rustix::system::sysinfo();
+    (info.totalram * u64::from(info.mem_unit) / MEMORY_SHARE) as usize
+}

@@ -1,0 +1,197 @@
+//! Broker-level keys. Names, kinds and defaults are Kafka's; where Weir's default differs the doc says so.
+
+use super::table::{ConfigKey, Kind, same, times};
+use super::topic_keys::{UNBOUNDED_INT, UNBOUNDED_LONG};
+
+const fn row(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> ConfigKey {
+    ConfigKey::new(name, kind, Some(default), doc)
+}
+
+const fn unset(name: &'static str, kind: Kind, doc: &'static str) -> ConfigKey {
+    ConfigKey::new(name, kind, None, doc)
+}
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+const MINUTE_MS: i64 = 60 * 1000;
+
+/// In alphabetical order.
+pub(super) const KEYS: &[ConfigKey] = &[
+    unset(
+        "advertised.listeners",
+        Kind::String,
+        "Where clients are told to connect, one NAME://host:port per listener; by default what `listeners` says.",
+    )
+    .per_broker()
+    .synonyms(&[same("listeners")]),
+    row(
+        "auto.create.topics.enable",
+        Kind::Boolean,
+        "true",
+        "Whether a metadata request for an unknown topic creates it.",
+    ),
+    unset("broker.id", Kind::Int, "The older name of node.id.").at_least(0),
+    unset("broker.rack", Kind::String, "The rack or zone of this broker, shown to clients."),
+    row("compression.type", Kind::String, "producer", "Default of the topic key compression.type.")
+        .one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])
+        .cluster_wide()
+        .not_yet(),
+    row(
+        "connections.max.idle.ms",
+        Kind::Long,
+        "600000",
+        "A connection without progress for this long, reading or writing, is closed.",
+    )
+    .at_least(1),
+    row("default.replication.factor", Kind::Int, "1", "Replicas of topics that are created without saying how many.")
+        .at_least(1),
+    row("delete.topic.enable", Kind::Boolean, "true", "Whether topics can be deleted."),
+    row("fetch.max.bytes", Kind::Int, "57671680", "The most bytes that one fetch answers with.").at_least(1024),
+    row(
+        "http.listeners",
+        Kind::List,
+        "localhost:9464",
+        "Weir's own: host:port of the HTTP server with /metrics and /health; empty for none.",
+    ),
+    row(
+        "listeners",
+        Kind::List,
+        "PLAINTEXT://localhost:9092",
+        "Where the broker listens, NAME://host:port each. Kafka's default is every interface; Weir's is the loopback, \
+         IPv4 and IPv6.",
+    )
+    .per_broker(),
+    row("log.cleaner.backoff.ms", Kind::Long, "15000", "Pause of the cleaner when no log needs compaction.")
+        .at_least(0)
+        .cluster_wide(),
+    row("log.cleaner.delete.retention.ms", Kind::Long, "86400000", "Default of the topic key delete.retention.ms.")
+        .at_least(0)
+        .cluster_wide(),
+    row("log.cleaner.enable", Kind::Boolean, "true", "Whether compacted topics are compacted."),
+    row(
+        "log.cleaner.max.compaction.lag.ms",
+        Kind::Long,
+        UNBOUNDED_LONG,
+        "Default of the topic key max.compaction.lag.ms.",
+    )
+    .at_least(1)
+    .cluster_wide(),
+    row("log.cleaner.min.cleanable.ratio", Kind::Double, "0.5", "Default of the topic key min.cleanable.dirty.ratio.")
+        .ratio()
+        .cluster_wide(),
+    row("log.cleaner.min.compaction.lag.ms", Kind::Long, "0", "Default of the topic key min.compaction.lag.ms.")
+        .at_least(0)
+        .cluster_wide(),
+    row("log.cleanup.policy", Kind::List, "delete", "Default of the topic key cleanup.policy.")
+        .each_of(&["delete", "compact"])
+        .cluster_wide(),
+    row("log.dir", Kind::String, "./weir-data", "The data folder, where log.dirs is not set. Weir's own default."),
+    unset("log.dirs", Kind::List, "The data folder; one for now.").synonyms(&[same("log.dir")]),
+    row(
+        "log.flush",
+        Kind::String,
+        "sync",
+        "Weir's own: sync answers acks=all once the records are on disk; os leaves that to the operating system, as \
+         Kafka does.",
+    )
+    .one_of(&["sync", "os"]),
+    row("log.flush.interval.messages", Kind::Long, UNBOUNDED_LONG, "Default of the topic key flush.messages.")
+        .at_least(1)
+        .cluster_wide(),
+    unset("log.flush.interval.ms", Kind::Long, "Default of the topic key flush.ms.").cluster_wide(),
+    row("log.flush.offset.checkpoint.interval.ms", Kind::Int, "60000", "How often recovery points are written down.")
+        .at_least(0),
+    row("log.index.interval.bytes", Kind::Int, "4096", "Default of the topic key index.interval.bytes.")
+        .at_least(0)
+        .cluster_wide(),
+    row("log.index.size.max.bytes", Kind::Int, "10485760", "Default of the topic key segment.index.bytes.")
+        .at_least(4)
+        .cluster_wide(),
+    row(
+        "log.message.timestamp.after.max.ms",
+        Kind::Long,
+        "3600000",
+        "Default of the topic key message.timestamp.after.max.ms.",
+    )
+    .at_least(0)
+    .cluster_wide(),
+    row(
+        "log.message.timestamp.before.max.ms",
+        Kind::Long,
+        UNBOUNDED_LONG,
+        "Default of the topic key message.timestamp.before.max.ms.",
+    )
+    .at_least(0)
+    .cluster_wide(),
+    row("log.message.timestamp.type", Kind::String, "CreateTime", "Default of the topic key message.timestamp.type.")
+        .one_of(&["CreateTime", "LogAppendTime"])
+        .cluster_wide(),
+    row("log.preallocate", Kind::Boolean, "false", "Default of the topic key preallocate.").cluster_wide(),
+    row("log.retention.bytes", Kind::Long, "-1", "Default of the topic key retention.bytes.").cluster_wide(),
+    row("log.retention.check.interval.ms", Kind::Long, "300000", "How often old segments are looked for.").at_least(1),
+    row("log.retention.hours", Kind::Int, "168", "Default of retention.ms in hours, where no finer key is set."),
+    unset("log.retention.minutes", Kind::Int, "Default of retention.ms in minutes, where log.retention.ms is not set.")
+        .synonyms(&[times("log.retention.hours", 60)]),
+    unset("log.retention.ms", Kind::Long, "Default of the topic key retention.ms.")
+        .cluster_wide()
+        .synonyms(&[times("log.retention.minutes", MINUTE_MS), times("log.retention.hours", HOUR_MS)]),
+    row("log.roll.hours", Kind::Int, "168", "Default of segment.ms in hours, where log.roll.ms is not set.")
+        .at_least(1),
+    row("log.roll.jitter.hours", Kind::Int, "0", "Default of segment.jitter.ms in hours.").at_least(0),
+    unset("log.roll.jitter.ms", Kind::Long, "Default of the topic key segment.jitter.ms.")
+        .cluster_wide()
+        .synonyms(&[times("log.roll.jitter.hours", HOUR_MS)]),
+    unset("log.roll.ms", Kind::Long, "Default of the topic key segment.ms.")
+        .cluster_wide()
+        .synonyms(&[times("log.roll.hours", HOUR_MS)]),
+    row("log.segment.bytes", Kind::Int, "1073741824", "Default of the topic key segment.bytes.")
+        .between(14, i32::MAX as i64)
+        .cluster_wide(),
+    row("log.segment.delete.delay.ms", Kind::Long, "60000", "Default of the topic key file.delete.delay.ms.")
+        .at_least(0)
+        .cluster_wide(),
+    row("max.connections", Kind::Int, UNBOUNDED_INT, "Connections in all; one more is closed at once.")
+        .at_least(0)
+        .cluster_wide(),
+    row("max.connections.per.ip", Kind::Int, UNBOUNDED_INT, "Connections from one address.").at_least(0).cluster_wide(),
+    row(
+        "max.request.partition.size.limit",
+        Kind::Int,
+        "2000",
+        "Partitions that one DescribeTopicPartitions answer holds.",
+    )
+    .at_least(1),
+    row("message.max.bytes", Kind::Int, "1048588", "Default of the topic key max.message.bytes.")
+        .at_least(0)
+        .cluster_wide(),
+    row("min.insync.replicas", Kind::Int, "1", "Default of the topic key min.insync.replicas.")
+        .at_least(1)
+        .cluster_wide(),
+    row("node.id", Kind::Int, "1", "This broker's id. Weir's own default.").at_least(0).synonyms(&[same("broker.id")]),
+    row("num.partitions", Kind::Int, "1", "Partitions of topics that are created without saying how many.").at_least(1),
+    row("num.recovery.threads.per.data.dir", Kind::Int, "2", "Threads that open and recover partitions on start.")
+        .at_least(1)
+        .cluster_wide(),
+    row(
+        "producer.id.expiration.ms",
+        Kind::Int,
+        "86400000",
+        "How long the state of a producer id that writes nothing is kept.",
+    )
+    .at_least(1)
+    .cluster_wide(),
+    row(
+        "queued.max.request.bytes",
+        Kind::Long,
+        "-1",
+        "Bytes of requests in flight in all; -1 for a quarter of memory. Kafka's -1 means no limit.",
+    ),
+    row("socket.request.max.bytes", Kind::Int, "104857600", "The largest request that is read.").at_least(1),
+    row(
+        "unclean.leader.election.enable",
+        Kind::Boolean,
+        "false",
+        "Default of the topic key unclean.leader.election.enable.",
+    )
+    .cluster_wide()
+    .not_yet(),
+];

@@ -1,0 +1,184 @@
+//! Binding and accepting.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::connection::Connection;
+use super::limits::Limits;
+use crate::api::Context;
+use crate::config::listeners::Endpoint;
+
+/// Tries for a port that is free on every address of a host, when port 0 leaves the choice to the system.
+const FREE_PORT_TRIES: usize = 16;
+/// Pause after accept fails for want of file descriptors: an immediate retry would spin.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}{}", remedy(.source))]
+pub struct BindError {
+    pub address: String,
+    #[source]
+    pub source: io::Error,
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (stop what listens there, or choose another port)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need a privilege; choose another port)",
+        _ => "",
+    }
+}
+
+/// A listener that holds its port but does not accept yet.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub name: Arc<str>,
+    sockets: Vec<TcpListener>,
+}
+
+/// Listens on every address of the endpoint's host, all on one port.
+pub(crate) async fn bind(endpoint: &Endpoint) -> Result<Bound, BindError> {
+    let fail = |source| BindError { address: endpoint.to_string(), source };
+    let mut addresses = resolve(&endpoint.host, endpoint.port).await.map_err(fail)?;
+    for _ in 1..FREE_PORT_TRIES {
+        match bind_all(&addresses).await {
+            Ok(sockets) => return Ok(Bound { name: Arc::clone(&endpoint.name), sockets }),
+            Err(error) if endpoint.port == 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(fail(error)),
+        }
+        addresses.iter_mut().for_each(|address| address.set_port(0));
+    }
+    let sockets = bind_all(&addresses).await.map_err(fail)?;
+    Ok(Bound { name: Arc::clone(&endpoint.name), sockets })
+}
+
+/// IPv4 first. An empty host is every interface: one dual-stack socket where IPv6 exists.
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let mut addresses: Vec<SocketAddr> = match host {
+        "" => vec![SocketAddr::from(([0u16; 8], port))],
+        // Both loopbacks, whatever the hosts file says: clients resolve localhost to either.
+        "localhost" => {
+            vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([0u16, 0, 0, 0, 0, 0, 0, 1], port))]
+        }
+        host => lookup_host((host, port)).await?.collect(),
+    };
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.dedup();
+    Ok(addresses)
+}
+
+/// The first address may choose the port; the others take the same. A machine without IPv6 does without.
+async fn bind_all(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let mut sockets: Vec<TcpListener> = Vec::new();
+    for address in addresses {
+        let mut address = *address;
+        if let Some(first) = sockets.first() {
+            address.set_port(first.local_addr()?.port());
+        }
+        match TcpListener::bind(address).await {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if address.is_ipv6() && no_such_family(&error) => {
+                if sockets.is_empty() {
+                    sockets.push(TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await?);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sockets)
+}
+
+fn no_such_family(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL | Errno::PROTONOSUPPORT))
+}
+
+impl Bound {
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.addresses().first().map_or(0, SocketAddr::port)
+    }
+
+    /// Accepts until `stop`; connections run as tasks of `tracker` and end with `cut` at the latest.
+    pub(crate) fn serve(
+        self,
+        cx: &Arc<Context>,
+        limits: &Arc<Limits>,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+        cut: &CancellationToken,
+    ) {
+        for socket in self.sockets {
+            let acceptor = Acceptor {
+                name: Arc::clone(&self.name),
+                cx: Arc::clone(cx),
+                limits: Arc::clone(limits),
+                tracker: tracker.clone(),
+                stop: stop.clone(),
+                cut: cut.clone(),
+            };
+            tracker.spawn(acceptor.run(socket));
+        }
+    }
+}
+
+struct Acceptor {
+    name: Arc<str>,
+    cx: Arc<Context>,
+    limits: Arc<Limits>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Acceptor {
+    async fn run(self, socket: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                () = self.stop.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.admit(stream, peer),
+                Err(error) => {
+                    warn!(listener = %self.name, %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let settings = self.cx.settings();
+        let (total_max, per_ip_max) = (settings.connections_max, settings.connections_per_ip_max);
+        let admission = match self.limits.admit(peer.ip().to_canonical(), total_max, per_ip_max) {
+            Ok(admission) => admission,
+            Err(refused) => {
+                warn!(listener = %self.name, %peer, ?refused, "connection refused: max.connections or max.connections.per.ip");
+                return;
+            }
+        };
+        // Answers are written whole; waiting to fill packets only adds delay.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%peer, %error, "cannot set TCP_NODELAY");
+        }
+        let connection = Connection::new(stream, peer, &self.name, &self.cx, &self.limits);
+        let (stop, cut) = (self.stop.clone(), self.cut.clone());
+        self.tracker.spawn(async move {
+            let _admission = admission;
+            tokio::select! {
+                () = connection.serve(stop) => {}
+                () = cut.cancelled() => {}
+            }
+        });
+    }
+}

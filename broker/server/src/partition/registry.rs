@@ -1,0 +1,190 @@
+//! Finding partitions, and keeping them what the metadata image says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tracing::{error, info};
+use weir_control::metadata::{ConfigResource, MetadataImage, PartitionImage, TopicImage};
+use weir_protocol::produce::TopicRef;
+use weir_storage::{Log, LogConfig, LogDir, OpenOptions};
+use weir_types::{TopicId, TopicPartition};
+
+use super::Partition;
+use super::flush::Flusher;
+use crate::clock::now_ms;
+use crate::config::Properties;
+use crate::config::log::log_config;
+use crate::metadata::Current;
+use crate::metrics::{Metrics, TopicMetrics};
+
+/// All partitions of this broker.
+pub(crate) struct Partitions {
+    pub(super) node_id: i32,
+    pub(super) dir: LogDir,
+    pub(super) flusher: Arc<Flusher>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) index: RwLock<Index>,
+}
+
+#[derive(Default)]
+pub(super) struct Index {
+    by_name: HashMap<Arc<str>, Arc<Topic>>,
+    by_id: HashMap<TopicId, Arc<Topic>>,
+}
+
+/// A topic's partitions, by index.
+pub(crate) struct Topic {
+    pub name: Arc<str>,
+    pub id: TopicId,
+    pub partitions: Vec<Arc<Partition>>,
+    pub metrics: Arc<TopicMetrics>,
+}
+
+impl Topic {
+    pub(crate) fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
+        self.partitions.get(usize::try_from(index).ok()?)
+    }
+}
+
+impl Index {
+    pub(super) fn insert(&mut self, topic: Arc<Topic>) {
+        self.by_id.insert(topic.id, Arc::clone(&topic));
+        self.by_name.insert(Arc::clone(&topic.name), topic);
+    }
+
+    fn remove(&mut self, id: TopicId) -> Option<Arc<Topic>> {
+        let topic = self.by_id.remove(&id)?;
+        // A topic made anew under the same name is another topic.
+        if self.by_name.get(&topic.name).is_some_and(|named| named.id == id) {
+            self.by_name.remove(&topic.name);
+        }
+        Some(topic)
+    }
+}
+
+impl Partitions {
+    pub(crate) fn topic(&self, topic: &TopicRef) -> Option<Arc<Topic>> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        match topic {
+            TopicRef::Name(name) => index.by_name.get(name).cloned(),
+            TopicRef::Id(id) => index.by_id.get(&TopicId(*id)).cloned(),
+        }
+    }
+
+    pub(crate) fn partition(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.by_name.get(topic)?.partition(partition).cloned()
+    }
+
+    pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.by_name.values().cloned().collect()
+    }
+
+    pub(crate) fn dir(&self) -> &LogDir {
+        &self.dir
+    }
+
+    /// Opens what an image has gained, deletes what it has lost, applies settings that changed.
+    pub(crate) async fn follow(self: &Arc<Self>, file: &Properties, before: Arc<Current>, after: Arc<Current>) {
+        let (partitions, file) = (Arc::clone(self), file.clone());
+        let followed =
+            tokio::task::spawn_blocking(move || partitions.follow_blocking(&file, &before.image, &after.image));
+        if let Err(panic) = followed.await {
+            std::panic::resume_unwind(panic.into_panic());
+        }
+    }
+
+    fn follow_blocking(&self, file: &Properties, before: &MetadataImage, after: &MetadataImage) {
+        for topic in before.topics().filter(|topic| after.topic_by_id(topic.id).is_none()) {
+            self.delete(topic);
+        }
+        let same_broker = self.broker_configs(before) == self.broker_configs(after);
+        for topic in after.topics() {
+            let resource = ConfigResource::Topic(Arc::clone(&topic.name));
+            let known = before.topic_by_id(topic.id);
+            let is_same = known.is_some_and(|known| known.partitions.len() == topic.partitions.len());
+            if is_same && same_broker && before.configs(&resource) == after.configs(&resource) {
+                continue;
+            }
+            let config = Arc::new(log_config(file, self.node_id, after, &topic.name));
+            if is_same {
+                self.set_config(topic.id, &config);
+            } else {
+                self.open_new(topic, &config);
+            }
+        }
+    }
+
+    fn broker_configs(&self, image: &MetadataImage) -> impl PartialEq + use<> {
+        (image.configs(&ConfigResource::Broker(self.node_id)), image.configs(&ConfigResource::BrokerDefault))
+    }
+
+    fn set_config(&self, id: TopicId, config: &Arc<LogConfig>) {
+        if let Some(topic) = self.topic(&TopicRef::Id(id.0)) {
+            topic.partitions.iter().for_each(|partition| partition.set_config(Arc::clone(config)));
+        }
+    }
+
+    fn open_new(&self, image: &TopicImage, config: &Arc<LogConfig>) {
+        let known = self.topic(&TopicRef::Id(image.id.0));
+        let metrics =
+            known.as_ref().map_or_else(|| self.metrics.topic(&image.name), |topic| Arc::clone(&topic.metrics));
+        let mut partitions = known.map(|topic| topic.partitions.clone()).unwrap_or_default();
+        for (index, state) in image.partitions.iter().enumerate().skip(partitions.len()) {
+            let name = TopicPartition::new(Arc::clone(&image.name), index as i32);
+            let origin = Origin { recovery_point: 0, log_start_offset: 0, is_clean: true };
+            partitions.push(self.open(name, image.id, state, config, origin, &metrics));
+        }
+        let topic = Topic { name: Arc::clone(&image.name), id: image.id, partitions, metrics };
+        self.index.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::new(topic));
+    }
+
+    /// Opens one log. One that cannot be opened is offline, and says why to whoever asks for it.
+    pub(super) fn open(
+        &self,
+        name: TopicPartition,
+        topic_id: TopicId,
+        state: &PartitionImage,
+        config: &Arc<LogConfig>,
+        origin: Origin,
+        metrics: &Arc<TopicMetrics>,
+    ) -> Arc<Partition> {
+        let options = OpenOptions {
+            dir: self.dir.partition_path(&name),
+            partition: name.clone(),
+            topic_id,
+            config: Arc::clone(config),
+            recovery_point: origin.recovery_point,
+            log_start_offset: origin.log_start_offset,
+            clean: origin.is_clean,
+            now_ms: now_ms(),
+        };
+        let log = Log::open(options).map(|(log, _report)| log).map_err(|error| {
+            error!(topic = %name.topic, partition = name.partition, %error, "partition is offline");
+            error.to_string()
+        });
+        Partition::new(name, state.leader_epoch, log, &self.flusher, metrics)
+    }
+
+    fn delete(&self, topic: &TopicImage) {
+        let removed = self.index.write().unwrap_or_else(PoisonError::into_inner).remove(topic.id);
+        let Some(removed) = removed else { return };
+        for partition in &removed.partitions {
+            let Some(log) = partition.take_log() else { continue };
+            if let Err(error) = log.delete() {
+                error!(topic = %topic.name, partition = partition.name.partition, %error, "cannot delete a partition's files");
+            }
+        }
+        self.metrics.forget_topic(&topic.name);
+        info!(topic = %topic.name, partitions = removed.partitions.len(), "topic deleted");
+    }
+}
+
+/// Where recovery of a log begins.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) recovery_point: i64,
+    pub(super) log_start_offset: i64,
+    pub(super) is_clean: bool,
+}
