@@ -14,6 +14,12 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Run everything in one process: broker, Connect worker, search node
+    Up(commands::serve::UpArgs),
+    /// Run the broker alone
+    Broker(commands::serve::BrokerArgs),
+    /// Run the search node alone
+    Search(commands::serve::SearchArgs),
     /// Create, list, describe, alter and delete topics
     Topics(commands::topics::TopicsArgs),
     /// Send lines as records
@@ -35,7 +41,13 @@ pub(crate) enum Command {
 #[derive(ClapArgs)]
 pub(crate) struct Cluster {
     /// Brokers to ask first, host:port separated by commas
-    #[arg(long, env = "WEIR_BOOTSTRAP_SERVER", default_value = "localhost:9092", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "WEIR_BOOTSTRAP_SERVER",
+        default_value = "localhost:9092",
+        value_name = "HOST:PORT",
+        global = true
+    )]
     pub(crate) bootstrap_server: String,
 }
 

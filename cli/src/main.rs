@@ -1,11 +1,14 @@
 //! The `weir` binary: one command per file in [`commands`].
 //!
-//! Exit codes: 0 done; 1 failed, with the reason on stderr; 2 wrong usage or configuration. A closed pipe is not an
-//! error: it ends the command quietly.
+//! Reading order: [`args`] (what there is), [`commands`] (one file per family), [`config`] (what a process is told to
+//! do), [`serve`] (processes that run until a signal), [`output`] (tables and JSON), [`exit`] (what scripts see).
 
 mod args;
 mod commands;
+mod config;
+mod exit;
 mod output;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -15,8 +18,6 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const FAILED: u8 = 1;
-
 fn main() -> ExitCode {
     let args = args::Args::parse();
     // Fails only when a provider is installed already, which serves as well.
@@ -25,15 +26,8 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("weir: cannot start its threads: {error}");
-            return ExitCode::from(FAILED);
+            return ExitCode::from(exit::FAILED);
         }
     };
-    match runtime.block_on(commands::run(args)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("weir: {error:#}");
-            ExitCode::from(FAILED)
-        }
-    }
+    exit::code(runtime.block_on(commands::run(args)))
 }

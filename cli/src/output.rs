@@ -75,16 +75,26 @@ pub(crate) fn print_json(value: &Json) -> anyhow::Result<()> {
     print_text(&format!("{value:#}\n"))
 }
 
-pub(crate) fn print_text(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+/// Stdout could not be written to.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout: {0}")]
+pub(crate) struct StdoutError(#[from] io::Error);
+
+impl StdoutError {
+    /// The reader has gone, as in `weir consume … | head`.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
 }
 
-/// Whether the reader of our output has gone, as `weir consume … | head` does.
-pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let kind = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<io::Error>().map(io::Error::kind);
-    error.chain().any(|cause| kind(cause) == Some(io::ErrorKind::BrokenPipe))
+pub(crate) fn print_text(text: &str) -> anyhow::Result<()> {
+    Ok(print_bytes(text.as_bytes())?)
+}
+
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), StdoutError> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    Ok(out.flush()?)
 }
 
 /// A line on stderr that counts, shown on a terminal once the work has taken two seconds.

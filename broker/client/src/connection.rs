@@ -83,7 +83,9 @@ impl Connection {
         version_max: i16,
     ) -> Result<(R::Response, i16), ClientError> {
         let ours = VersionRange { min: R::VERSIONS.min, max: R::VERSIONS.max.min(version_max) };
-        let theirs = self.versions.get(&R::KEY).copied().unwrap_or(VersionRange { min: 0, max: -1 });
+        let Some(theirs) = self.versions.get(&R::KEY).copied() else {
+            return Err(ClientError::Unknown { address: self.address.clone(), api: api_name(R::KEY) });
+        };
         let common = ours.intersect(&theirs);
         if common.is_empty() {
             return Err(ClientError::Unsupported {

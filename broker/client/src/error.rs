@@ -16,6 +16,8 @@ pub enum ClientError {
     Malformed { address: String, what: String },
     #[error("{address}: speaks {api} in versions {theirs}, this client in {ours}")]
     Unsupported { address: String, api: &'static str, theirs: String, ours: String },
+    #[error("{address}: does not know {api}")]
+    Unknown { address: String, api: &'static str },
     #[error("`{0}` is not an address: host:port")]
     Address(String),
     #[error("{what}: {error:?}{}", detail(message.as_deref()))]

@@ -1,7 +1,6 @@
 //! `weir consume`: records become lines.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -11,6 +10,7 @@ use weir_client::{Client, Fetched, GroupMember, TopicPartitions};
 use weir_types::batch::{Record, RecordBatches};
 
 use crate::args::Cluster;
+use crate::output::print_bytes;
 
 const FETCH_WAIT: Duration = Duration::from_millis(500);
 const EARLIEST: i64 = -2;
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
     }
 
     fn print(&mut self, partition: i32, fetched: &Fetched) -> anyhow::Result<()> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
+        let mut lines = Vec::new();
         for batch in RecordBatches::new(&fetched.batches) {
             let batch = batch?;
             let next = self.offsets.get(&partition).copied().unwrap_or(0);
@@ -205,29 +205,29 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 if self.args.max_messages.is_some_and(|most| self.printed >= most) {
-                    return Ok(out.flush()?);
+                    return Ok(print_bytes(&lines)?);
                 }
-                self.write(&mut out, partition, &record)?;
+                self.write(&mut lines, partition, &record);
                 self.printed += 1;
                 self.offsets.insert(partition, record.offset + 1);
             }
             let read = self.offsets.get(&partition).copied().unwrap_or(0);
             self.offsets.insert(partition, read.max(batch.next_offset()));
         }
-        Ok(out.flush()?)
+        Ok(print_bytes(&lines)?)
     }
 
-    fn write(&self, out: &mut impl Write, partition: i32, record: &Record<'_>) -> io::Result<()> {
+    fn write(&self, lines: &mut Vec<u8>, partition: i32, record: &Record<'_>) {
         match self.args.format {
-            RecordFormat::Value => out.write_all(record.value.unwrap_or_default())?,
+            RecordFormat::Value => lines.extend_from_slice(record.value.unwrap_or_default()),
             RecordFormat::KeyValue => {
-                out.write_all(record.key.unwrap_or_default())?;
-                out.write_all(b"\t")?;
-                out.write_all(record.value.unwrap_or_default())?;
+                lines.extend_from_slice(record.key.unwrap_or_default());
+                lines.push(b'\t');
+                lines.extend_from_slice(record.value.unwrap_or_default());
             }
-            RecordFormat::Json => write!(out, "{}", self.json(partition, record))?,
+            RecordFormat::Json => lines.extend_from_slice(self.json(partition, record).to_string().as_bytes()),
         }
-        out.write_all(b"\n")
+        lines.push(b'\n');
     }
 
     fn json(&self, partition: i32, record: &Record<'_>) -> Json {

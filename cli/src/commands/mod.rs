@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod consume;
 pub(crate) mod groups;
 pub(crate) mod produce;
+pub(crate) mod serve;
 pub(crate) mod topics;
 
 use clap::CommandFactory;
@@ -13,6 +14,9 @@ use crate::output::print_text;
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
+        Command::Up(args) => serve::up(args).await,
+        Command::Broker(args) => serve::broker(args).await,
+        Command::Search(args) => serve::search(args).await,
         Command::Topics(args) => topics::run(args).await,
         Command::Produce(args) => produce::run(args).await,
         Command::Consume(args) => consume::run(args).await,

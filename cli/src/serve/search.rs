@@ -1,0 +1,73 @@
+//! The search node in this process: the index and its HTTP.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use prometheus::Registry;
+use tokio::net::{TcpListener, lookup_host};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+use weir_search::SearchNode;
+
+use crate::config::SearchSettings;
+
+pub(super) struct Search {
+    node: SearchNode,
+    addresses: Vec<SocketAddr>,
+    servers: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Search {
+    /// Opens the index and binds its ports; it answers when this returns.
+    pub(super) async fn start(settings: SearchSettings, registry: Registry) -> anyhow::Result<Self> {
+        let mut sockets = Vec::new();
+        for listener in &settings.listeners {
+            sockets.extend(bind(listener).await?);
+        }
+        let node = tokio::task::spawn_blocking(move || SearchNode::open(settings.node, &registry)).await??;
+        for (shard, reason) in node.unreadable_shards() {
+            error!(shard, reason, "a shard cannot be read: what is in it is not found");
+        }
+        let (mut servers, stop) = (JoinSet::new(), CancellationToken::new());
+        let addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        for socket in sockets {
+            let served = weir_search::serve(node.clone(), socket, None, stop.clone().cancelled_owned());
+            servers.spawn(async move {
+                if let Err(error) = served.await {
+                    error!(%error, "the search node's HTTP server has ended");
+                }
+            });
+        }
+        Ok(Self { node, addresses, servers, stop })
+    }
+
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Finishes the requests under way, then makes durable what was written.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.servers.join_all().await;
+        Ok(self.node.commit_all().await?)
+    }
+}
+
+/// Every address of `host:port`: `localhost` is the loopback of IPv4 and of IPv6.
+async fn bind(listener: &str) -> anyhow::Result<Vec<TcpListener>> {
+    let resolved = lookup_host(listener).await;
+    let resolved = resolved.with_context(|| format!("search.listeners: cannot resolve {listener}"))?;
+    let mut sockets = Vec::new();
+    for address in resolved {
+        let remedy = || format!("cannot listen on {address}: stop what listens there or set search.listeners");
+        match TcpListener::bind(address).await {
+            Ok(socket) => sockets.push(socket),
+            // A machine without IPv6.
+            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable && !sockets.is_empty() => {}
+            Err(error) => return Err(error).with_context(remedy),
+        }
+    }
+    Ok(sockets)
+}
