@@ -38,6 +38,13 @@ pub(crate) fn file_name(offset: i64, suffix: &str) -> String {
     format!("{offset:020}.{suffix}")
 }
 
+/// `x.log` and `.swap` make `x.log.swap`.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// Takes `00000000000000000042.log` apart. `None` for names that are not an offset's.
 pub(crate) fn parse_file_name(name: &str) -> Option<(i64, &str)> {
     let (digits, suffix) = name.split_once('.')?;

@@ -12,6 +12,7 @@
 //! - What was appended is durable once a [`FlushTicket`] taken after it was synced; a failed sync poisons the log.
 
 mod checkpoint;
+mod compaction;
 mod config;
 mod dir;
 mod epochs;
@@ -23,6 +24,7 @@ mod producers;
 mod segment;
 mod walk;
 
+pub use compaction::{CompactionError, CompactionJob, CompactionLimits, CompactionResult};
 pub use config::LogConfig;
 pub use dir::{Checkpoints, DiskUsage, FoundPartition, LogDir, LogDirError};
 pub use log::{

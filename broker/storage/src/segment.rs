@@ -12,7 +12,7 @@ use weir_types::batch::{NO_TIMESTAMP, RecordBatchHeader};
 use crate::config::LogConfig;
 use crate::folder::{Folder, INDEX, LOG, LazyFile, TIME_INDEX};
 use crate::index::{Entry, Index, OffsetEntry, TimeEntry};
-use crate::walk::{HeaderWalk, LOOKUP_CHUNK_BYTES, Step};
+use crate::walk::{HeaderWalk, LOOKUP_CHUNK_BYTES, SCAN_CHUNK_BYTES, Step};
 
 /// A timestamp and the offset that goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,13 +187,35 @@ impl Segment {
 
     /// The largest timestamp in it, -1 if it has none.
     pub(crate) fn largest(&mut self) -> io::Result<TimestampAndOffset> {
+        let largest = self.look_up_largest()?;
+        self.largest = Some(largest);
+        Ok(largest)
+    }
+
+    /// As [`Self::largest`], without keeping it for the next time.
+    pub(crate) fn look_up_largest(&self) -> io::Result<TimestampAndOffset> {
         if let Some(largest) = self.largest {
             return Ok(largest);
         }
-        let base = self.base_offset;
-        let last = self.indexes()?.times.last();
-        let largest = last.map_or(NOTHING_YET, |entry| from_time_entry(entry, base));
-        self.largest = Some(largest);
+        let last = match &self.indexes {
+            Some(indexes) => indexes.times.last(),
+            None => Index::<TimeEntry>::open(self.folder.clone(), self.base_offset)?.last(),
+        };
+        match last {
+            Some(entry) => Ok(from_time_entry(entry, self.base_offset)),
+            // Its time index was lost: believing that would make retention take the segment for ages old.
+            None => self.walk_for_largest(),
+        }
+    }
+
+    fn walk_for_largest(&self) -> io::Result<TimestampAndOffset> {
+        let (file, mut largest) = (self.file()?, NOTHING_YET);
+        let mut walk = HeaderWalk::new(&file, 0, self.size, SCAN_CHUNK_BYTES);
+        while let Step::Batch { header, .. } = walk.step()? {
+            if header.max_timestamp() > largest.timestamp {
+                largest = TimestampAndOffset { timestamp: header.max_timestamp(), offset: header.last_offset() };
+            }
+        }
         Ok(largest)
     }
 

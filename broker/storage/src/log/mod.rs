@@ -8,6 +8,7 @@
 
 mod append;
 mod append_times;
+mod compaction;
 mod errors;
 mod flush;
 mod open;
@@ -66,6 +67,8 @@ pub struct Log {
     flush: flush::FlushState,
     /// Renamed files, and when they may go.
     doomed: Vec<(i64, PathBuf)>,
+    /// Compaction has seen everything before it, since this process opened the log.
+    cleaned_upto: i64,
     poisoned: Option<String>,
 }
 

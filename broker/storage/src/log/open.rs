@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex};
 use weir_types::{TopicId, TopicPartition};
 
 use super::append_times::AppendTimes;
+use super::compaction::finish_swaps;
 use super::flush::FlushState;
 use super::{AppendError, Log, OpenError};
 use crate::checkpoint;
 use crate::config::LogConfig;
 use crate::epochs::LeaderEpochs;
 use crate::folder::{
-    CLEANED, DELETED, Folder, INDEX, LEADER_EPOCH_CHECKPOINT, LOG, PARTITION_METADATA, SNAPSHOT, SWAP, TIME_INDEX,
-    file_name, names_in, parse_file_name,
+    CLEANED, DELETED, Folder, INDEX, LEADER_EPOCH_CHECKPOINT, LOG, PARTITION_METADATA, SNAPSHOT, TIME_INDEX, file_name,
+    names_in, parse_file_name,
 };
 use crate::fs::Fs;
 use crate::producers::Producers;
@@ -90,6 +91,7 @@ impl Log {
             append_times: AppendTimes::default(),
             flush: FlushState::default(),
             doomed: Vec::new(),
+            cleaned_upto: 0,
             poisoned: None,
         };
         let mut report = RecoveryReport::default();
@@ -160,13 +162,16 @@ impl Log {
 /// Lists the folder, and finishes what a crash left half done.
 fn look_around(folder: &Folder) -> io::Result<Found> {
     let mut found = Found::default();
-    let names = match names_in(&folder.path) {
+    let mut names = match names_in(&folder.path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             folder.fs.create_dir(&folder.path)?;
             return Ok(found);
         }
         other => other?,
     };
+    if finish_swaps(folder, &names)? {
+        names = names_in(&folder.path)?;
+    }
     let mut indexes = Vec::new();
     for name in names {
         if name.ends_with(DELETED) || name.ends_with(CLEANED) || name.ends_with(".tmp") {
@@ -174,7 +179,7 @@ fn look_around(folder: &Folder) -> io::Result<Found> {
         } else if name == PARTITION_METADATA {
             found.has_partition_metadata = true;
         } else {
-            match parse_file_name(name.strip_suffix(SWAP).unwrap_or(&name)) {
+            match parse_file_name(&name) {
                 Some((offset, LOG)) => found.segments.push(offset),
                 Some((offset, SNAPSHOT)) => found.snapshots.push(offset),
                 Some((offset, suffix @ (INDEX | TIME_INDEX))) => indexes.push((offset, suffix.to_owned())),

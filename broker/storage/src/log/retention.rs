@@ -8,7 +8,7 @@ use std::ops::RangeTo;
 
 use super::append::is_old;
 use super::{AppendError, Log};
-use crate::folder::{DELETED, INDEX, LOG, TIME_INDEX};
+use crate::folder::{DELETED, INDEX, LOG, TIME_INDEX, with_suffix};
 
 /// Segments that one pass deletes at most, so that it holds the partition only shortly.
 const SEGMENTS_PER_PASS_MAX: usize = 16;
@@ -58,7 +58,7 @@ impl Log {
         let (retention_ms, deletes) = (self.config.retention_ms, self.config.cleanup_delete);
         let log_start_offset = self.log_start_offset;
         let segment = &mut self.segments[0];
-        if end > upto || segment.size_bytes() == 0 {
+        if end > upto || (is_active && segment.size_bytes() == 0) {
             return Ok(None);
         }
         let is_below_start = end <= log_start_offset;
@@ -80,10 +80,9 @@ impl Log {
         // The log last: without its indexes it is still whole.
         for suffix in [INDEX, TIME_INDEX, LOG] {
             let from = self.folder.file(base_offset, suffix);
-            let mut to = from.clone().into_os_string();
-            to.push(DELETED);
-            match self.folder.fs.rename(&from, to.as_ref()) {
-                Ok(()) => self.doomed.push((due_ms, to.into())),
+            let to = with_suffix(&from, DELETED);
+            match self.folder.fs.rename(&from, &to) {
+                Ok(()) => self.doomed.push((due_ms, to)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(AppendError::io(&self.partition, error)),
             }

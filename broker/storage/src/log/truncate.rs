@@ -14,6 +14,7 @@ impl Log {
         }
         let done = self.truncate_files(offset);
         self.forget_places();
+        self.cleaned_upto = self.cleaned_upto.min(self.log_end_offset);
         self.flush.truncated();
         self.append_times.truncate(self.log_end_offset);
         self.recovery_point = self.recovery_point.min(self.log_end_offset);

@@ -99,6 +99,11 @@ impl Producers {
         })
     }
 
+    /// The last offset of each one's last batch: what compaction must leave, or its sequence is forgotten.
+    pub(crate) fn last_offsets(&self) -> impl Iterator<Item = i64> {
+        self.by_id.values().filter_map(|producer| producer.batches.back()).map(|batch| batch.last_offset)
+    }
+
     /// Whether a client's batch may be appended. Asked before the write; [`Self::appended`] follows after it.
     pub(crate) fn admit(
         &self,

@@ -18,7 +18,7 @@ pub(super) struct Kit {
 impl Kit {
     pub(super) fn new() -> Kit {
         let config = LogConfig { index_interval_bytes: 200, ..LogConfig::default() };
-        Kit { dir: tempfile::tempdir().unwrap(), config }
+        Kit { dir: in_memory(), config }
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -49,6 +49,11 @@ impl Kit {
     pub(super) fn open_on(&self, fs: Fs, recovery_point: i64) -> Result<(Log, RecoveryReport), OpenError> {
         Log::open_on(fs, self.options(recovery_point, false))
     }
+}
+
+/// In memory where that can be: these tests sync thousands of times, and prove nothing about the disk itself.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// `count` records, numbered in their values, all of them at `timestamp`.

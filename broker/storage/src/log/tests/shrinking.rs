@@ -162,3 +162,18 @@ fn an_idle_segment_rolls_by_the_clock() {
     log.roll_pass(NOW + 1_001).unwrap();
     assert_eq!(log.segment_count(), 2);
 }
+
+#[test]
+fn a_lost_time_index_does_not_make_a_segment_old() {
+    let mut kit = kit();
+    kit.config.retention_ms = Some(50_000);
+    let closed = filled(&kit).close(NOW).unwrap();
+    for entry in fs::read_dir(kit.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "timeindex") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let (mut log, _) = kit.open(closed.recovery_point, true);
+    assert_eq!(log.retention_pass(NOW + 40_000, ..60).unwrap().deleted_segments, 0);
+}
