@@ -10,7 +10,6 @@ mod background;
 mod broker;
 mod clock;
 pub mod config;
-mod groups;
 mod http;
 mod metadata;
 mod metrics;

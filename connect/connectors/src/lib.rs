@@ -4,6 +4,7 @@
 //! [`Services`], never through a global.
 
 pub mod postgres_sink;
+pub mod search_sink;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use weir_connect_api::{Connector, TransformPlugin};
 use weir_search::SearchNode;
 
 use postgres_sink::PostgresSink;
+use search_sink::SearchSink;
 
 /// What the process has to offer to connectors.
 #[derive(Clone, Default)]
@@ -20,8 +22,8 @@ pub struct Services {
 }
 
 /// Every built-in connector class.
-pub fn connectors(_services: &Services) -> Vec<Arc<dyn Connector>> {
-    vec![Arc::new(PostgresSink::new())]
+pub fn connectors(services: &Services) -> Vec<Arc<dyn Connector>> {
+    vec![Arc::new(PostgresSink::new()), Arc::new(SearchSink::new(services.search.clone()))]
 }
 
 /// Every built-in transform.

@@ -1,0 +1,191 @@
+//! The keys of the search sink, and what they mean once checked.
+
+use std::time::Duration;
+
+use url::Url;
+use weir_connect_api::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, ConnectError, Importance};
+
+use super::index::IndexPattern;
+
+const EMBEDDED: &str = "embedded";
+
+pub(super) fn config_def() -> ConfigDef {
+    use ConfigType::{Boolean, Duration as Time, Int, List, Password, Size, String as Text};
+    let key = ConfigKey::new;
+    ConfigDef::new(vec![
+        key("url", List, "embedded, for the search node of this process; else addresses of one cluster, as in http://es1:9200,http://es2:9200.")
+            .required()
+            .aliases(&["connection.url"]),
+        key("user", Text, "The user for basic authentication.").aliases(&["connection.username"]),
+        key("password", Password, "The password for basic authentication.").aliases(&["connection.password"]),
+        key("api.key", Password, "An Elasticsearch API key, encoded; instead of user and password."),
+        key("index", Text, "The index, with ${topic} and strftime patterns that the record's time fills in: nginx-%Y.%m.%d.")
+            .default("${topic}")
+            .importance(Importance::High),
+        key("key.ignore", Boolean, "true: every record is a document, its id topic-partition-offset. false: the id is the record's key, the latest record of a key counts and one without a value deletes.")
+            .default("true"),
+        key("batch.bytes", Size, "About how large the body of one request is.")
+            .default("8MiB")
+            .range(1 << 10, 64 << 20)
+            .aliases(&["bulk.size.bytes"]),
+        key("batch.records", Int, "The most documents of one request.")
+            .default("20000")
+            .range(1, 1_000_000)
+            .aliases(&["batch.size"]),
+        key("linger", Time, "How long documents wait for more before they are sent; embedded: how long until they are durable and visible.")
+            .default("1s")
+            .range(0, 60_000)
+            .aliases(&["linger.ms"]),
+        key("max.in.flight.requests", Int, "The most requests under way at once; how many there are follows how the servers keep up.")
+            .default("4")
+            .range(1, 64),
+        key("connection.compression", Boolean, "Compresses requests with gzip.").default("false"),
+        key("request.timeout", Time, "A request that takes longer is sent again.")
+            .default("30s")
+            .range(100, 600_000)
+            .aliases(&["read.timeout.ms"]),
+    ])
+}
+
+/// The configuration, typed.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) destination: Destination,
+    pub(super) index: IndexPattern,
+    pub(super) is_keyed: bool,
+    pub(super) linger: Duration,
+}
+
+#[derive(Debug)]
+pub(super) enum Destination {
+    Embedded,
+    Servers(Servers),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Servers {
+    pub(super) urls: Vec<Url>,
+    pub(super) authorization: Authorization,
+    pub(super) batch_bytes: usize,
+    pub(super) batch_records: usize,
+    pub(super) requests_max: usize,
+    pub(super) compresses: bool,
+    pub(super) timeout: Duration,
+}
+
+#[derive(Clone)]
+pub(super) enum Authorization {
+    None,
+    Basic { user: String, password: Option<String> },
+    ApiKey(String),
+}
+
+impl std::fmt::Debug for Authorization {
+    /// Says what kind it is, never the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic",
+            Self::ApiKey(_) => "ApiKey",
+        })
+    }
+}
+
+impl Settings {
+    pub(super) fn new(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
+        let index = IndexPattern::new(config.str("index")).map_err(|e| ConfigProblem::new("index", e));
+        let destination = destination(config);
+        match (index, destination) {
+            (Ok(index), Ok(destination)) => {
+                Ok(Self { destination, index, is_keyed: !config.bool("key.ignore"), linger: config.duration("linger") })
+            }
+            (index, destination) => Err(index.err().into_iter().chain(destination.err()).collect()),
+        }
+    }
+
+    /// As the start of a task needs it: with all problems in one error.
+    pub(super) fn checked(config: &Config) -> Result<Self, ConnectError> {
+        Self::new(config).map_err(|problems| {
+            ConnectError::fatal(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })
+    }
+}
+
+fn destination(config: &Config) -> Result<Destination, ConfigProblem> {
+    let urls = config.list("url");
+    if urls == [EMBEDDED] {
+        return Ok(Destination::Embedded);
+    }
+    let problem = |url: &str, e: String| {
+        ConfigProblem::new("url", format!("`{url}` is not the address of a server, as in http://localhost:9200: {e}"))
+    };
+    let parsed = urls.iter().filter(|url| !url.contains("${")).map(|text| {
+        let url = Url::parse(text).map_err(|e| problem(text, e.to_string()))?;
+        match url.scheme() {
+            "http" | "https" => Ok(url),
+            scheme => Err(problem(text, format!("`{scheme}:` is neither http: nor https:"))),
+        }
+    });
+    let parsed: Vec<Url> = parsed.collect::<Result<_, _>>()?;
+    if urls.is_empty() {
+        return Err(ConfigProblem::new("url", "is empty: use `embedded` or an address"));
+    }
+    let authorization = match (config.opt_str("api.key"), config.opt_str("user")) {
+        (Some(_), Some(_)) => {
+            return Err(ConfigProblem::new("api.key", "is given together with user: keep one of them"));
+        }
+        (Some(key), None) => Authorization::ApiKey(key.to_owned()),
+        (None, Some(user)) => {
+            Authorization::Basic { user: user.to_owned(), password: config.opt_str("password").map(str::to_owned) }
+        }
+        (None, None) => Authorization::None,
+    };
+    Ok(Destination::Servers(Servers {
+        urls: parsed,
+        authorization,
+        batch_bytes: usize::try_from(config.size_bytes("batch.bytes")).unwrap_or(usize::MAX),
+        batch_records: config.usize("batch.records"),
+        requests_max: config.usize("max.in.flight.requests"),
+        compresses: config.bool("connection.compression"),
+        timeout: config.duration("request.timeout"),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use indexmap::IndexMap;
+
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Result<Settings, Vec<ConfigProblem>> {
+        let raw: IndexMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::new(&config_def().parse(&raw)?)
+    }
+
+    #[test]
+    fn an_elasticsearch_sinks_configuration_is_understood() {
+        let settings = settings(&[
+            ("connection.url", "http://es1:9200,https://es2:9200/prefix"),
+            ("connection.username", "elastic"),
+            ("connection.password", "secret"),
+            ("key.ignore", "false"),
+            ("batch.size", "2000"),
+            ("linger.ms", "5"),
+        ])
+        .unwrap();
+        let Destination::Servers(servers) = settings.destination else { panic!("not servers") };
+        assert_eq!(servers.urls.len(), 2);
+        assert_eq!(servers.batch_records, 2000);
+        assert!(settings.is_keyed);
+        assert!(!format!("{servers:?}").contains("secret"));
+    }
+
+    #[test]
+    fn wrong_addresses_and_patterns_are_refused_with_the_key() {
+        let key = |pairs: &[(&str, &str)]| settings(pairs).unwrap_err()[0].key.clone();
+        assert_eq!(key(&[("url", "localhost:9200")]), "url");
+        assert_eq!(key(&[("url", "")]), "url");
+        assert_eq!(key(&[("url", "embedded"), ("index", "nginx-%Q")]), "index");
+        assert_eq!(key(&[("url", "http://es"), ("user", "a"), ("api.key", "b")]), "api.key");
+    }
+}

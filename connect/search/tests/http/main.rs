@@ -1,5 +1,0 @@
-//! The search node over HTTP.
-
-mod bulk;
-mod grafana;
-mod harness;
