@@ -11,6 +11,7 @@ use crate::args::OutputFormat;
 
 /// Work that takes longer than this shows its progress.
 const PROGRESS_AFTER: Duration = Duration::from_secs(2);
+const COLUMN_GAP: u16 = 2;
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
 /// Rows of one listing: columns are named once, for both formats.
@@ -47,6 +48,9 @@ impl Listing {
         table.set_header(self.columns.iter().map(|column| column.to_uppercase()));
         for row in self.rows {
             table.add_row(row.iter().map(cell));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, COLUMN_GAP));
         }
         let text = table.to_string();
         text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
@@ -97,6 +101,29 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), StdoutError> {
     Ok(out.flush()?)
 }
 
+/// What became of several things that were asked for at once: one that fails does not keep the others from being done.
+#[derive(Default)]
+pub(crate) struct Results {
+    failed: Option<anyhow::Error>,
+}
+
+impl Results {
+    /// Says `done`, or keeps the first error and says the others.
+    pub(crate) fn add(&mut self, done: &str, result: anyhow::Result<()>) -> anyhow::Result<()> {
+        match result {
+            Ok(()) => return print_text(&format!("{done}\n")),
+            Err(error) if self.failed.is_some() => eprintln!("weir: {error:#}"),
+            Err(error) => self.failed = Some(error),
+        }
+        Ok(())
+    }
+
+    /// The first error.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        self.failed.map_or(Ok(()), Err)
+    }
+}
+
 /// A line on stderr that counts, shown on a terminal once the work has taken two seconds.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
@@ -145,7 +172,7 @@ mod tests {
             listing.row(vec![json!("clicks"), Json::Null]);
             listing
         };
-        assert_eq!(listing().into_table(), " TOPIC   LOG END OFFSET\n orders  7\n clicks  -\n");
+        assert_eq!(listing().into_table(), "TOPIC   LOG END OFFSET\norders  7\nclicks  -\n");
         assert_eq!(
             listing().into_json(),
             json!([{"topic": "orders", "log_end_offset": 7}, {"topic": "clicks", "log_end_offset": null}])

@@ -1,9 +1,10 @@
 //! A cluster's brokers, found through any of them, each with one connection that is opened when first needed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -27,6 +28,10 @@ const ACKS_ALL: i16 = -1;
 const PRODUCE_LIMIT: Duration = Duration::from_secs(30);
 const FETCH_PARTITION_BYTES: i32 = 1 << 20;
 const FETCH_BYTES_MAX: i32 = 50 << 20;
+
+/// How long what is being made may take: a topic's first leaders, a group's coordinator.
+pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Partition → leader's node id, of one topic.
 pub type TopicPartitions = BTreeMap<i32, i32>;
@@ -113,19 +118,36 @@ impl Client {
         Ok(found.partitions.iter().map(|p| (p.partition_index, *p.leader_id)).collect())
     }
 
-    /// The partitions of a topic, which the broker may create (`auto.create.topics.enable`).
+    /// The partitions of a topic, which the broker may create (`auto.create.topics.enable`). Waits a little for a new
+    /// topic's leaders.
     pub async fn partitions_or_create(&mut self, topic: &str) -> Result<TopicPartitions, ClientError> {
         let wanted = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
         let request = MetadataRequest::default().with_topics(Some(vec![wanted])).with_allow_auto_topic_creation(true);
         self.any().await?.request(&request).await?;
-        self.partitions(topic).await
+        let give_up = Instant::now() + SETTLE_LIMIT;
+        loop {
+            match self.partitions(topic).await {
+                Ok(partitions) if partitions.values().any(|leader| *leader < 0) => {
+                    settle(give_up, || ClientError::Leaderless(format!("topic {topic}"))).await?;
+                }
+                Err(error) if is_settling(&error) => settle(give_up, || error).await?,
+                result => return result,
+            }
+        }
     }
 
-    /// The broker that coordinates a group.
+    /// The broker that coordinates a group. Waits a little while the cluster makes the topic that groups are kept in.
     pub async fn coordinator(&mut self, group: &str) -> Result<&mut Connection, ClientError> {
         let request = FindCoordinatorRequest::default().with_key(string(group));
-        let (answer, _) = self.any().await?.request_up_to(&request, FIND_COORDINATOR_SINGLE_MAX).await?;
-        check(|| format!("group {group}"), answer.error_code, answer.error_message.as_deref())?;
+        let give_up = Instant::now() + SETTLE_LIMIT;
+        let answer = loop {
+            let (answer, _) = self.any().await?.request_up_to(&request, FIND_COORDINATOR_SINGLE_MAX).await?;
+            match check(|| format!("group {group}"), answer.error_code, answer.error_message.as_deref()) {
+                Ok(()) => break answer,
+                Err(error) if is_settling(&error) => settle(give_up, || error).await?,
+                Err(error) => return Err(error),
+            }
+        };
         let node = *answer.node_id;
         self.addresses.insert(node, format!("{}:{}", answer.host, answer.port));
         self.node(node).await
@@ -202,6 +224,25 @@ impl Client {
         }
         Ok(fetched)
     }
+}
+
+/// Whether an error says that something is being made.
+pub(crate) fn is_settling(error: &ClientError) -> bool {
+    use ResponseError as E;
+    matches!(
+        error.kafka(),
+        Some(E::UnknownTopicOrPartition | E::LeaderNotAvailable | E::CoordinatorNotAvailable)
+            | Some(E::CoordinatorLoadInProgress | E::NotCoordinator)
+    )
+}
+
+/// A pause before the same is asked again, or the error when it was asked for long enough.
+pub(crate) async fn settle(give_up: Instant, error: impl FnOnce() -> ClientError) -> Result<(), ClientError> {
+    if Instant::now() >= give_up {
+        return Err(error());
+    }
+    tokio::time::sleep(SETTLE_PAUSE).await;
+    Ok(())
 }
 
 fn is_address(text: &str) -> bool {

@@ -19,7 +19,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
-use crate::client::{Client, group_id, string, topic_name};
+use crate::client::{Client, SETTLE_LIMIT, group_id, is_settling, settle, string, topic_name};
 use crate::error::{ClientError, check};
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
@@ -64,18 +64,25 @@ impl GroupMember {
 
     /// Joins, assigns when chosen as leader, and gives the partitions with their committed offsets.
     pub async fn join(&mut self, client: &mut Client) -> Result<BTreeMap<i32, Option<i64>>, ClientError> {
+        let give_up = Instant::now() + SETTLE_LIMIT;
         loop {
             let joined = self.send_join(client).await?;
-            match ResponseError::try_from_code(joined.error_code) {
-                Some(ResponseError::MemberIdRequired) => self.member_id = joined.member_id,
-                Some(ResponseError::UnknownMemberId) => self.member_id = StrBytes::default(),
-                _ => {
-                    check(|| format!("joining group {}", self.group), joined.error_code, None)?;
-                    if let Some(assigned) = self.sync(client, joined).await? {
+            let member_id = joined.member_id.clone();
+            let error = match check(|| format!("joining group {}", self.group), joined.error_code, None) {
+                Ok(()) => match self.sync(client, joined).await? {
+                    Some(assigned) => {
                         self.heartbeat_due = Instant::now() + HEARTBEAT_EVERY;
                         return self.committed_offsets(client, &assigned).await;
                     }
-                }
+                    None => continue,
+                },
+                Err(error) => error,
+            };
+            match error.kafka() {
+                Some(ResponseError::MemberIdRequired) => self.member_id = member_id,
+                Some(ResponseError::UnknownMemberId) => self.member_id = StrBytes::default(),
+                _ if is_settling(&error) => settle(give_up, || error).await?,
+                _ => return Err(error),
             }
         }
     }
@@ -230,7 +237,11 @@ impl GroupMember {
         over
     }
 
+    /// Does nothing for a member that the group has never heard of.
     pub async fn leave(self, client: &mut Client) -> Result<(), ClientError> {
+        if self.member_id.is_empty() {
+            return Ok(());
+        }
         let member = MemberIdentity::default().with_member_id(self.member_id.clone());
         let request = LeaveGroupRequest::default().with_group_id(group_id(&self.group)).with_members(vec![member]);
         let answer = client.coordinator(&self.group).await?.request(&request).await?;

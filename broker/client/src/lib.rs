@@ -3,8 +3,9 @@
 //! Reading order: [`connection`] is one socket, [`client`] is a cluster's worth of them, [`group`] is a member of a
 //! consumer group, [`error`] is what goes wrong.
 //!
-//! Invariants: never retries silently: a caller sees each error and decides; never knows the broker's insides; a frame
-//! that a broker sends is bounded.
+//! Invariants: never sends anything twice that may have been carried out: a caller sees each error and decides. Waits
+//! only, and not for long, for what a cluster is just making: a topic's first leaders, a group's coordinator. Never knows
+//! the broker's insides. A frame that a broker sends is bounded.
 
 pub mod client;
 pub mod connection;

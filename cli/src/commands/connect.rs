@@ -6,7 +6,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
 use crate::args::OutputFormat;
-use crate::output::{Listing, print_json, print_text};
+use crate::output::{Listing, Results, print_json, print_text};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -87,11 +87,12 @@ pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
         Action::Stop { name } => rest.act(Method::PUT, &name, "stop", "stopped").await,
         Action::Restart { name } => rest.act(Method::POST, &name, "restart?includeTasks=true", "restarted").await,
         Action::Delete { names } => {
+            let mut results = Results::default();
             for name in names {
-                rest.call(Method::DELETE, &format!("/connectors/{name}"), None).await?;
-                print_text(&format!("deleted {name}\n"))?;
+                let gone = rest.call(Method::DELETE, &format!("/connectors/{name}"), None).await;
+                results.add(&format!("deleted {name}"), gone.map(drop))?;
             }
-            Ok(())
+            results.finish()
         }
         Action::Offsets { name, reset } => {
             let method = if reset { Method::DELETE } else { Method::GET };

@@ -1,11 +1,15 @@
 //! `weir consume`: records become lines.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
+use tokio::signal::unix::{SignalKind, signal};
 use weir_client::{Client, Fetched, GroupMember, TopicPartitions};
 use weir_types::batch::{Record, RecordBatches};
 
@@ -88,23 +92,38 @@ async fn alone(args: &ConsumeArgs) -> anyhow::Result<()> {
 
 async fn with_group(args: &ConsumeArgs, group: &str) -> anyhow::Result<()> {
     let client = args.cluster.connect().await?;
+    // A fetch may wait: heartbeats and commits have a connection of their own.
     let mut membership = args.cluster.connect().await?;
     let mut member = GroupMember::new(group, &args.topic);
     let mut reader = Reader::new(args, client, TopicPartitions::new());
+    let mut terminate = signal(SignalKind::terminate())?;
+    let read = tokio::select! {
+        read = read_as_member(&mut reader, &mut member, &mut membership) => read,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    // What was cut off may have left an answer on the wire.
+    membership.reset();
+    let left = member.leave(&mut membership).await;
+    read.and(left.map_err(Into::into))
+}
+
+async fn read_as_member(
+    reader: &mut Reader<'_>,
+    member: &mut GroupMember,
+    membership: &mut Client,
+) -> anyhow::Result<()> {
     while !reader.is_done() {
         if !member.is_joined() {
-            let mine = member.join(&mut membership).await?;
+            let mine = member.join(membership).await?;
             reader.take_over(mine).await?;
             reader.mark_ends().await?;
         }
-        tokio::select! {
-            fetched = reader.fetch() => fetched?,
-            _ = tokio::signal::ctrl_c() => break,
-        }
-        member.commit(&mut membership, &reader.offsets).await?;
-        member.heartbeat(&mut membership).await?;
+        reader.fetch().await?;
+        member.commit(membership, &reader.offsets).await?;
+        member.heartbeat(membership).await?;
     }
-    Ok(member.leave(&mut membership).await?)
+    Ok(())
 }
 
 /// Reads partitions of one topic and prints their records.
@@ -113,14 +132,14 @@ struct Reader<'a> {
     client: Client,
     leaders: TopicPartitions,
     offsets: BTreeMap<i32, i64>,
-    /// Where each partition ends, for `--exit-at-end`.
-    ends: BTreeMap<i32, i64>,
+    /// Where each partition ended when reading began, for `--exit-at-end`.
+    ends: Option<BTreeMap<i32, i64>>,
     printed: u64,
 }
 
 impl<'a> Reader<'a> {
     fn new(args: &'a ConsumeArgs, client: Client, leaders: TopicPartitions) -> Self {
-        Self { args, client, leaders, offsets: BTreeMap::new(), ends: BTreeMap::new(), printed: 0 }
+        Self { args, client, leaders, offsets: BTreeMap::new(), ends: None, printed: 0 }
     }
 
     /// Partitions as a group assigned them, with the offsets that were committed.
@@ -130,7 +149,7 @@ impl<'a> Reader<'a> {
         self.offsets.clear();
         for (partition, leader) in &leaders {
             let offset = match committed.get(partition).copied().flatten() {
-                Some(offset) => offset,
+                Some(offset) => self.held_offset(*partition, *leader, offset).await?,
                 None => self.first_offset(*partition, *leader).await?,
             };
             self.offsets.insert(*partition, offset);
@@ -140,36 +159,56 @@ impl<'a> Reader<'a> {
     }
 
     async fn first_offset(&mut self, partition: i32, leader: i32) -> anyhow::Result<i64> {
+        let held = self.held(partition, leader).await?;
         let topic = &self.args.topic;
-        let known = |offset: Option<i64>| offset.with_context(|| format!("{topic}-{partition} tells no offset"));
         match self.args.offset {
-            Some(offset) if offset >= 0 => Ok(offset),
-            Some(back) => {
-                let end = known(self.client.offset(topic, partition, leader, LATEST).await?)?;
-                let start = known(self.client.offset(topic, partition, leader, EARLIEST).await?)?;
-                Ok((end + back).max(start))
+            Some(offset) if offset < 0 => Ok((held.end + offset).max(held.start)),
+            Some(offset) => {
+                let is_held = held.contains(&offset) || offset == held.end;
+                ensure!(is_held, "{topic}-{partition} has no offset {offset}: it holds {} to {}", held.start, held.end);
+                Ok(offset)
             }
-            None => {
-                let at = if self.args.from_beginning || self.args.exit_at_end { EARLIEST } else { LATEST };
-                known(self.client.offset(topic, partition, leader, at).await?)
-            }
+            None if self.args.from_beginning || self.args.exit_at_end => Ok(held.start),
+            None => Ok(held.end),
         }
     }
 
+    /// Where a group goes on: retention may have passed its offset, or the topic may have been made anew.
+    async fn held_offset(&mut self, partition: i32, leader: i32, committed: i64) -> anyhow::Result<i64> {
+        let held = self.held(partition, leader).await?;
+        let offset = committed.clamp(held.start, held.end);
+        if offset != committed {
+            let topic = &self.args.topic;
+            eprintln!(
+                "weir: {topic}-{partition} does not hold the group's offset {committed} any more: reading from {offset}"
+            );
+        }
+        Ok(offset)
+    }
+
+    /// What a partition holds now.
+    async fn held(&mut self, partition: i32, leader: i32) -> anyhow::Result<Range<i64>> {
+        let topic = &self.args.topic;
+        let known = |offset: Option<i64>| offset.with_context(|| format!("{topic}-{partition} tells no offset"));
+        let start = known(self.client.offset(topic, partition, leader, EARLIEST).await?)?;
+        let end = known(self.client.offset(topic, partition, leader, LATEST).await?)?;
+        Ok(start..end)
+    }
+
     async fn mark_ends(&mut self) -> anyhow::Result<()> {
-        self.ends.clear();
         if self.args.exit_at_end {
+            let mut ends = BTreeMap::new();
             for (partition, leader) in self.leaders.clone() {
-                let end = self.client.offset(&self.args.topic, partition, leader, LATEST).await?;
-                self.ends.insert(partition, end.unwrap_or(0));
+                ends.insert(partition, self.held(partition, leader).await?.end);
             }
+            self.ends = Some(ends);
         }
         Ok(())
     }
 
     fn is_done(&self) -> bool {
-        let at_end = |(partition, end): (&i32, &i64)| self.offsets.get(partition).is_none_or(|offset| offset >= end);
-        let all_read = self.args.exit_at_end && !self.ends.is_empty() && self.ends.iter().all(at_end);
+        let is_at = |(partition, end): (&i32, &i64)| self.offsets.get(partition).is_none_or(|offset| offset >= end);
+        let all_read = self.ends.as_ref().is_some_and(|ends| ends.iter().all(is_at));
         all_read || self.args.max_messages.is_some_and(|most| self.printed >= most)
     }
 
@@ -189,32 +228,32 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// The offset moves only when the lines are written.
     fn print(&mut self, partition: i32, fetched: &Fetched) -> anyhow::Result<()> {
+        let mut next = self.offsets.get(&partition).copied().unwrap_or(0);
+        let mut most = self.args.max_messages.map_or(u64::MAX, |most| most.saturating_sub(self.printed));
         let mut lines = Vec::new();
+        let mut count = 0;
         for batch in RecordBatches::new(&fetched.batches) {
             let batch = batch?;
-            let next = self.offsets.get(&partition).copied().unwrap_or(0);
-            if batch.is_control() || batch.next_offset() <= next {
-                self.offsets.insert(partition, next.max(batch.next_offset()));
-                continue;
-            }
-            let records = batch.records()?;
-            for record in records.iter() {
-                let record = record?;
-                if record.offset < next {
-                    continue;
+            if !batch.is_control() && batch.next_offset() > next {
+                for record in batch.records()?.iter() {
+                    let record = record?;
+                    if record.offset >= next && most > 0 {
+                        self.write(&mut lines, partition, &record);
+                        (next, most, count) = (record.offset + 1, most - 1, count + 1);
+                    }
                 }
-                if self.args.max_messages.is_some_and(|most| self.printed >= most) {
-                    return Ok(print_bytes(&lines)?);
-                }
-                self.write(&mut lines, partition, &record);
-                self.printed += 1;
-                self.offsets.insert(partition, record.offset + 1);
             }
-            let read = self.offsets.get(&partition).copied().unwrap_or(0);
-            self.offsets.insert(partition, read.max(batch.next_offset()));
+            if most == 0 {
+                break;
+            }
+            next = next.max(batch.next_offset());
         }
-        Ok(print_bytes(&lines)?)
+        print_bytes(&lines)?;
+        self.printed += count;
+        self.offsets.insert(partition, next);
+        Ok(())
     }
 
     fn write(&self, lines: &mut Vec<u8>, partition: i32, record: &Record<'_>) {
@@ -240,11 +279,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// JSON as it is, other text as a string, null as null.
+/// JSON as it is, other text as a string, null as null, bytes that are no text as `{"base64": …}`.
 fn readable(bytes: Option<&[u8]>) -> Json {
     let Some(bytes) = bytes else { return Json::Null };
-    match serde_json::from_slice::<Json>(bytes) {
-        Ok(json @ (Json::Object(_) | Json::Array(_))) => json,
-        _ => Json::String(String::from_utf8_lossy(bytes).into_owned()),
+    match (serde_json::from_slice::<Json>(bytes), std::str::from_utf8(bytes)) {
+        (Ok(json @ (Json::Object(_) | Json::Array(_))), _) => json,
+        (_, Ok(text)) => json!(text),
+        (_, Err(_)) => json!({"base64": BASE64_STANDARD.encode(bytes)}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_shows_what_it_can_and_loses_nothing() {
+        assert_eq!(readable(Some(br#"{"b":1,"a":[2]}"#)).to_string(), r#"{"b":1,"a":[2]}"#);
+        assert_eq!(readable(Some(b"42")), json!("42"));
+        assert_eq!(readable(Some(b"")), json!(""));
+        assert_eq!(readable(Some(b"\xff\x00")), json!({"base64": "/wA="}));
+        assert_eq!(readable(None), Json::Null);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use chrono::DateTime;
 use clap::{ArgGroup, Args, Subcommand};
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -14,7 +14,7 @@ use serde_json::json;
 use weir_client::{Client, check, group_id, topic_name};
 
 use crate::args::{Cluster, OutputFormat};
-use crate::output::{Listing, print_json, print_text};
+use crate::output::{Listing, Results, print_json, print_text};
 
 /// The newest version with one group per request.
 const OFFSET_FETCH_MAX: i16 = 7;
@@ -93,9 +93,13 @@ pub(crate) async fn run(args: GroupsArgs) -> anyhow::Result<()> {
 }
 
 async fn list(client: &mut Client, format: OutputFormat) -> anyhow::Result<()> {
-    let answer = client.any().await?.request(&ListGroupsRequest::default()).await?;
-    check(|| "listing groups".to_owned(), answer.error_code, None)?;
-    let mut groups = answer.groups;
+    let mut groups = Vec::new();
+    // Each broker knows the groups that it coordinates.
+    for broker in client.metadata(Some(&[])).await?.brokers {
+        let answer = client.node(*broker.node_id).await?.request(&ListGroupsRequest::default()).await?;
+        check(|| format!("groups of broker {}", *broker.node_id), answer.error_code, None)?;
+        groups.extend(answer.groups);
+    }
     groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
     let mut listing = Listing::new(&["group", "state", "protocol"]);
     for group in groups {
@@ -232,14 +236,16 @@ async fn commit(client: &mut Client, reset: &Reset, moved: Vec<OffsetCommitReque
 }
 
 async fn delete(client: &mut Client, groups: &[String]) -> anyhow::Result<()> {
+    let mut results = Results::default();
     for group in groups {
-        let request = DeleteGroupsRequest::default().with_groups_names(vec![group_id(group)]);
-        let answer = client.coordinator(group).await?.request(&request).await?;
-        ensure!(!answer.results.is_empty(), "the broker said nothing of group {group}");
-        for result in &answer.results {
-            check(|| format!("group {group}"), result.error_code, None)?;
-        }
-        print_text(&format!("deleted {group}\n"))?;
+        results.add(&format!("deleted {group}"), delete_one(client, group).await)?;
     }
-    Ok(())
+    results.finish()
+}
+
+async fn delete_one(client: &mut Client, group: &str) -> anyhow::Result<()> {
+    let request = DeleteGroupsRequest::default().with_groups_names(vec![group_id(group)]);
+    let answer = client.coordinator(group).await?.request(&request).await?;
+    let result = answer.results.first().with_context(|| format!("the broker said nothing of group {group}"))?;
+    Ok(check(|| format!("group {group}"), result.error_code, None)?)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
@@ -15,7 +16,7 @@ use serde_json::{Value as Json, json};
 use weir_client::{Client, check, string, topic_name};
 
 use crate::args::{Cluster, OutputFormat};
-use crate::output::{Listing, print_json, print_text};
+use crate::output::{Listing, Results, print_json, print_text};
 
 /// Kafka's number for a topic among config resources.
 const TOPIC_RESOURCE: i8 = 2;
@@ -119,11 +120,16 @@ async fn create(client: &mut Client, wanted: CreatableTopic, if_not_exists: bool
     let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(TIMEOUT_MS);
     let answer = client.any().await?.request(&request).await?;
     let made = answer.topics.first().context("the broker said nothing of the topic")?;
-    match check(|| format!("topic {}", made.name.as_str()), made.error_code, made.error_message.as_deref()) {
-        Err(error) if if_not_exists && error.kafka() == Some(kafka_protocol::ResponseError::TopicAlreadyExists) => {}
-        result => result?,
+    let name = made.name.as_str();
+    match check(|| format!("topic {name}"), made.error_code, made.error_message.as_deref()) {
+        Err(error) if if_not_exists && error.kafka() == Some(ResponseError::TopicAlreadyExists) => {
+            print_text(&format!("{name} exists already\n"))
+        }
+        result => {
+            result?;
+            print_text(&format!("created {name}\n"))
+        }
     }
-    print_text(&format!("created {}\n", made.name.as_str()))
 }
 
 async fn list(client: &mut Client, internal: bool, format: OutputFormat) -> anyhow::Result<()> {
@@ -221,12 +227,13 @@ async fn delete(client: &mut Client, topics: &[String]) -> anyhow::Result<()> {
     let request =
         DeleteTopicsRequest::default().with_topics(topics.iter().map(state).collect()).with_timeout_ms(TIMEOUT_MS);
     let answer = client.any().await?.request(&request).await?;
+    let mut results = Results::default();
     for gone in &answer.responses {
         let name = gone.name.as_ref().map_or("", |name| name.as_str());
-        check(|| format!("topic {name}"), gone.error_code, gone.error_message.as_deref())?;
-        print_text(&format!("deleted {name}\n"))?;
+        let result = check(|| format!("topic {name}"), gone.error_code, gone.error_message.as_deref());
+        results.add(&format!("deleted {name}"), result.map_err(Into::into))?;
     }
-    Ok(())
+    results.finish()
 }
 
 fn creatable(pairs: &[String]) -> anyhow::Result<Vec<CreatableTopicConfig>> {

@@ -1,11 +1,16 @@
 //! `weir produce`: lines become records.
 
+mod lines;
+mod murmur2;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use weir_client::{Client, TopicPartitions};
 use weir_types::batch::RecordBatchBuilder;
@@ -13,16 +18,16 @@ use weir_types::compression::Compression;
 
 use crate::args::Cluster;
 use crate::output::{Progress, print_text};
+use murmur2::murmur2;
 
-/// A batch is sent when it holds this many bytes, and at the end of each chunk of lines that was there to read.
+/// A batch is sent before it gets larger than this, and whenever no more lines are there to be read.
 const BATCH_BYTES: usize = 512 << 10;
-/// Lines longer than this are refused: no broker would take them.
-const LINE_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     echo hello | weir produce greetings\n  \
     weir produce clicks --key-separator : < clicks.txt\n  \
+    tail -F /var/log/syslog | weir produce syslog\n  \
     weir produce orders --file orders.jsonl --compression zstd --header source=backfill")]
 pub(crate) struct ProduceArgs {
     topic: String,
@@ -30,8 +35,11 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// What stands between key and value; without it records have no key
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     key_separator: Option<String>,
+    /// A value that is this text is sent as null, which deletes the key in a compacted topic
+    #[arg(long, value_name = "TEXT")]
+    null_marker: Option<String>,
     /// Send everything to this partition
     #[arg(long, short)]
     partition: Option<i32>,
@@ -67,27 +75,22 @@ impl From<Codec> for Compression {
 }
 
 pub(crate) async fn run(args: ProduceArgs) -> anyhow::Result<()> {
+    let input: Box<dyn Read + Send> = match &args.file {
+        Some(path) => Box::new(File::open(path).with_context(|| path.display().to_string())?),
+        None => Box::new(io::stdin()),
+    };
     let mut client = args.cluster.connect().await?;
     let partitions = client.partitions_or_create(&args.topic).await?;
     let mut sender = Sender::new(&args, client, partitions)?;
-    let mut lines: Box<dyn BufRead + Send> = match &args.file {
-        Some(path) => Box::new(BufReader::new(std::fs::File::open(path).with_context(|| path.display().to_string())?)),
-        None => Box::new(BufReader::new(std::io::stdin())),
-    };
     let mut progress = Progress::new("records sent");
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = tokio::task::block_in_place(|| lines.read_until(b'\n', &mut line))?;
-        if read == 0 {
-            break;
-        }
-        ensure!(line.len() <= LINE_BYTES_MAX, "line {} has more than {LINE_BYTES_MAX} bytes", sender.lines + 1);
-        sender.add(line.strip_suffix(b"\n").unwrap_or(&line)).await?;
-        progress.set(sender.lines);
+    let mut chunks = lines::read(input)?;
+    while let Some(chunk) = chunks.recv().await {
+        let sent = sender.send(chunk.context("cannot read lines")?, chunks.is_empty()).await;
+        sent.with_context(|| format!("{} records were sent before this", sender.acknowledged))?;
+        progress.set(sender.acknowledged);
     }
-    sender.flush().await?;
-    print_text(&format!("sent {} records to {}\n", sender.lines, args.topic))
+    drop(progress);
+    print_text(&format!("sent {} records to {}\n", sender.acknowledged, args.topic))
 }
 
 /// Gathers lines into one batch per partition.
@@ -96,6 +99,7 @@ struct Sender {
     topic: String,
     leaders: TopicPartitions,
     key_separator: Option<Vec<u8>>,
+    null_marker: Option<Vec<u8>>,
     fixed: Option<i32>,
     headers: Vec<(String, String)>,
     compression: Compression,
@@ -103,6 +107,8 @@ struct Sender {
     /// Where lines without a key go until the next flush, so that batches fill.
     sticky: usize,
     lines: u64,
+    /// Records that the broker has answered for.
+    acknowledged: u64,
 }
 
 impl Sender {
@@ -119,13 +125,23 @@ impl Sender {
             topic: args.topic.clone(),
             leaders,
             key_separator: args.key_separator.as_ref().map(|text| text.clone().into_bytes()),
+            null_marker: args.null_marker.as_ref().map(|text| text.clone().into_bytes()),
             fixed: args.partition,
             headers: args.header.iter().map(pair).collect::<anyhow::Result<_>>()?,
             compression: args.compression.into(),
             batches: BTreeMap::new(),
             sticky: 0,
             lines: 0,
+            acknowledged: 0,
         })
+    }
+
+    /// Sends what fills a batch, and all of it before nothing is left to read.
+    async fn send(&mut self, lines: lines::Chunk, is_last_for_now: bool) -> anyhow::Result<()> {
+        for line in lines {
+            self.add(&line).await?;
+        }
+        if is_last_for_now { self.flush().await } else { Ok(()) }
     }
 
     async fn add(&mut self, line: &[u8]) -> anyhow::Result<()> {
@@ -139,12 +155,17 @@ impl Sender {
             }
         };
         let partition = self.partition_of(key);
+        let size_bytes = self.batches.get(&partition).map_or(0, RecordBatchBuilder::size_bytes);
+        if size_bytes > 0 && size_bytes + line.len() > BATCH_BYTES {
+            self.flush().await?;
+        }
         let compression = self.compression;
         let batch =
             self.batches.entry(partition).or_insert_with(|| RecordBatchBuilder::new(0).compression(compression));
-        let headers = self.headers.iter().map(|(key, value)| (key.as_str(), Some(value.as_bytes())));
-        batch.append(now_ms(), key, Some(value), &headers.collect::<Vec<_>>());
-        if batch.size_bytes() >= BATCH_BYTES { self.flush().await } else { Ok(()) }
+        let headers: Vec<_> = self.headers.iter().map(|(key, value)| (key.as_str(), Some(value.as_bytes()))).collect();
+        let value = Some(value).filter(|value| self.null_marker.as_deref() != Some(*value));
+        batch.append(now_ms(), key, value, &headers);
+        Ok(())
     }
 
     /// The partition that Kafka's own producers choose for a key: murmur2, as unsigned, modulo the count.
@@ -163,7 +184,9 @@ impl Sender {
     async fn flush(&mut self) -> anyhow::Result<()> {
         for (partition, batch) in std::mem::take(&mut self.batches) {
             let leader = self.leaders.get(&partition).copied().unwrap_or(-1);
+            let count = u64::try_from(batch.record_count()).unwrap_or(0);
             self.client.produce(&self.topic, partition, leader, batch.build()).await?;
+            self.acknowledged += count;
         }
         self.sticky += 1;
         Ok(())
@@ -173,39 +196,4 @@ impl Sender {
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Kafka's variant of murmur2 (`Utils.murmur2`): the default partitioner of its Java clients hashes keys with it.
-fn murmur2(key: &[u8]) -> u32 {
-    const SEED: u32 = 0x9747_b28c;
-    const M: u32 = 0x5bd1_e995;
-    let mut hash = SEED ^ (key.len() as u32);
-    let mut chunks = key.chunks_exact(4);
-    for chunk in &mut chunks {
-        let mut word = u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]).wrapping_mul(M);
-        word ^= word >> 24;
-        hash = hash.wrapping_mul(M) ^ word.wrapping_mul(M);
-    }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let word = rest.iter().rev().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
-        hash = (hash ^ word).wrapping_mul(M);
-    }
-    hash = (hash ^ hash >> 13).wrapping_mul(M);
-    hash ^ hash >> 15
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_hash_as_in_kafkas_own_clients() {
-        // Values that the Java client computes.
-        for (key, expected) in
-            [("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)]
-        {
-            assert_eq!(murmur2(key.as_bytes()) as i32, expected, "{key}");
-        }
-    }
 }
