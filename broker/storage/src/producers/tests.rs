@@ -102,3 +102,17 @@ fn the_number_of_producers_is_bounded_and_the_quiet_ones_go_first() {
     assert!(producers.by_id.len() <= PRODUCERS_MAX);
     assert!(producers.by_id.contains_key(&(PRODUCERS_MAX as i64)) && !producers.by_id.contains_key(&0));
 }
+
+/// Written by an Apache Kafka 4.2 broker for one idempotent producer.
+const GOLDEN: &str = "0001de49617a0000000100000000000000000000000012f500000000000012f500000025000001a206df4ab3ffff\
+    ffffffffffffffffffff";
+
+#[test]
+fn a_snapshot_of_apache_kafka_is_read_and_written_alike() {
+    let digits: Vec<u8> = GOLDEN.bytes().map(|digit| (digit as char).to_digit(16).unwrap() as u8).collect();
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    let producers = decode_snapshot(&bytes).unwrap();
+    let state = producers.states().next().unwrap();
+    assert_eq!((state.producer_id, state.producer_epoch, state.last_sequence), (0, 0, 4_853));
+    assert_eq!(encode_snapshot(&producers), bytes);
+}

@@ -121,3 +121,72 @@ fn a_length_below_the_header_is_refused() {
     bytes[8..12].copy_from_slice(&(-1i32).to_be_bytes());
     assert!(matches!(RecordBatch::parse(&bytes), Err(BatchError::BadLength { length: -1 })));
 }
+
+/// What Apache Kafka 4.2's own client library writes for one and the same two records: base offset 5, leader epoch 2,
+/// producer 42 with epoch 3 and sequence 7.
+const GOLDEN: [(Compression, &str); 5] = [
+    (
+        Compression::None,
+        "00000000000000050000005e000000020271b97a2100000000000100000000000003e800000000000003ef00000000000000\
+         2a000300000007000000024a000000026b2e76616c75652076616c75652076616c75652076616c75650402680278026e010c\
+         000e02010100",
+    ),
+    (
+        Compression::Gzip,
+        "0000000000000005000000620000000202c8b3d01300010000000100000000000003e800000000000003ef00000000000000\
+         2a000300000007000000021f8b08000000000000fff362606060cad62b4bcc294d55c020599832982a98f2187918f8981819\
+         1900b37f149e2d000000",
+    ),
+    (
+        Compression::Snappy,
+        "0000000000000005000000670000000202ff9f7c1700020000000100000000000003e800000000000003ef00000000000000\
+         2a0003000000070000000282534e41505059000000000100000001000000222d304a000000026b2e76616c75652042060038\
+         0402680278026e010c000e02010100",
+    ),
+    (
+        Compression::Lz4,
+        "0000000000000005000000610000000202b8ae28d700030000000100000000000003e800000000000003ef00000000000000\
+         2a0003000000070000000204224d1860408221000000dd4a000000026b2e76616c7565200600f0000402680278026e010c00\
+         0e0201010000000000",
+    ),
+    (
+        Compression::Zstd,
+        "00000000000000050000005f0000000202315f287200040000000100000000000003e800000000000003ef00000000000000\
+         2a0003000000070000000228b52ffd0058140100e04a000000026b2e76616c7565200402680278026e010c000e0201010001\
+         0099cb17010000",
+    ),
+];
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().map(|digit| (digit as char).to_digit(16).unwrap() as u8).collect();
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+#[test]
+fn batches_of_apache_kafka_are_read() {
+    for (codec, golden) in GOLDEN {
+        let bytes = unhex(golden);
+        let batch = RecordBatch::parse(&bytes).unwrap();
+        assert!(batch.crc_is_valid(), "{codec}");
+        assert_eq!(batch.compression().unwrap(), codec);
+        assert_eq!((batch.base_offset(), batch.last_offset(), batch.leader_epoch()), (5, 6, 2));
+        assert_eq!((batch.producer_id(), batch.producer_epoch()), (42, 3));
+        assert_eq!((batch.base_sequence(), batch.last_sequence()), (7, 8));
+        assert_eq!((batch.base_timestamp(), batch.max_timestamp()), (1000, 1007));
+        let records = batch.records().unwrap();
+        let records: Vec<_> = records.iter().map(Result::unwrap).collect();
+        let headers: Vec<RecordHeader<'_>> = vec![("h", Some(b"x")), ("n", None)];
+        let value = Some(b"value value value value".as_slice());
+        let first = Record { offset: 5, timestamp: 1000, key: Some(b"k"), value, headers };
+        let second = Record { offset: 6, timestamp: 1007, key: None, value: None, headers: vec![] };
+        assert_eq!(records, [first, second], "{codec}");
+    }
+}
+
+#[test]
+fn an_uncompressed_batch_is_byte_for_byte_apache_kafkas() {
+    let mut builder = RecordBatchBuilder::new(5).leader_epoch(2).producer(42, 3, 7);
+    builder.append(1000, Some(b"k"), Some(b"value value value value"), &[("h", Some(b"x")), ("n", None)]);
+    builder.append(1007, None, None, &[]);
+    assert_eq!(builder.build(), unhex(GOLDEN[0].1));
+}
