@@ -27,6 +27,7 @@ pub(crate) trait Entry: Copy {
     fn decode(bytes: &[u8]) -> Self;
     /// What must rise strictly from entry to entry.
     fn rises_over(self, earlier: Self) -> bool;
+    fn is_zero(self) -> bool;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,10 @@ impl Entry for OffsetEntry {
     fn rises_over(self, earlier: Self) -> bool {
         self.relative_offset > earlier.relative_offset && self.position > earlier.position
     }
+
+    fn is_zero(self) -> bool {
+        self.relative_offset == 0 && self.position == 0
+    }
 }
 
 impl Entry for TimeEntry {
@@ -80,6 +85,10 @@ impl Entry for TimeEntry {
 
     fn rises_over(self, earlier: Self) -> bool {
         self.timestamp > earlier.timestamp && self.relative_offset >= earlier.relative_offset
+    }
+
+    fn is_zero(self) -> bool {
+        self.timestamp == 0 && self.relative_offset == 0
     }
 }
 
@@ -114,6 +123,10 @@ impl<E: Entry> Index<E> {
             0 => None,
             count => index.read(count - 1, 1)?.first().copied(),
         };
+        // A file that grew, but whose last bytes a power cut took, ends in zeros: no true entry but the first is one.
+        if index.last.is_some_and(|last| written > 1 && last.is_zero()) {
+            index.retain_while(|_| true)?;
+        }
         Ok(index)
     }
 
@@ -261,6 +274,17 @@ mod tests {
         index.retain_while(|e| e.relative_offset < 4).unwrap();
         assert_eq!((index.count(), index.last()), (4, Some(time(3))));
         assert_eq!(std::fs::metadata(dir.path().join("00000000000000000007.timeindex")).unwrap().len(), 48);
+    }
+
+    #[test]
+    fn zeros_that_a_power_cut_left_at_the_end_are_no_entries() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut index = Index::<TimeEntry>::create(folder(&dir), 0).unwrap();
+        (1..6).for_each(|n| index.append(TimeEntry { timestamp: i64::from(n), relative_offset: n }));
+        index.write_pending().unwrap();
+        index.file().unwrap().set_len(12 * 9).unwrap();
+        let index = Index::<TimeEntry>::open(folder(&dir), 0).unwrap();
+        assert_eq!((index.count(), index.last().unwrap().timestamp), (5, 5));
     }
 
     #[test]

@@ -288,6 +288,7 @@ impl Log {
         let segment = Segment::create(&self.folder, base_offset, &self.config).map_err(io)?;
         self.producers.expire(now_ms, self.config.producer_id_expiration_ms);
         self.write_snapshot();
+        self.flush.segment_sealed(self.active().base_offset());
         self.segments.push(segment);
         self.flush.segment_created();
         self.forget_places();

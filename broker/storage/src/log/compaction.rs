@@ -106,6 +106,8 @@ impl Log {
         let others: Vec<i64> = sources[1..].iter().map(|source| source.base_offset).collect();
         finish_swap(&self.folder, base_offset, &others)?;
         let first = self.segment_index(base_offset);
+        // What takes their place was synced before it got its name.
+        self.flush.segments_dropped(|sealed| sources.iter().any(|source| source.base_offset == sealed));
         let segment = Segment::found(&self.folder, base_offset, replacement.size, &self.config);
         self.segments.splice(first..first + sources.len(), [segment]);
         Ok(())

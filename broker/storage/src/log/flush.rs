@@ -20,6 +20,8 @@ pub(super) struct FlushState {
     /// Segments made since the log was opened, and how many of those the folder's last sync covers.
     segments_created: u64,
     segments_created_synced: u64,
+    /// Base offsets of segments that ended since the log was opened and whose indexes may not be on the disk.
+    sealed: Vec<i64>,
     /// Rises with every truncation: a ticket from before one proves nothing about what was appended after it.
     truncations: u64,
     records: u64,
@@ -36,6 +38,15 @@ impl FlushState {
         self.segments_created += 1;
     }
 
+    pub(super) fn segment_sealed(&mut self, base_offset: i64) {
+        self.sealed.push(base_offset);
+    }
+
+    /// Segments that are gone need no sync.
+    pub(super) fn segments_dropped(&mut self, is_dropped: impl Fn(i64) -> bool) {
+        self.sealed.retain(|&base_offset| !is_dropped(base_offset));
+    }
+
     pub(super) fn truncated(&mut self) {
         self.truncations += 1;
     }
@@ -49,6 +60,7 @@ pub struct FlushTicket {
     paths: Vec<PathBuf>,
     syncs_folder: bool,
     segments_created: u64,
+    sealed: Vec<i64>,
     truncations: u64,
     records: u64,
     log_end_offset: i64,
@@ -70,6 +82,9 @@ impl FlushTicket {
         }
         if self.syncs_folder {
             fs.sync_dir(&self.folder.path)?;
+            if let Some(parent) = self.folder.path.parent() {
+                fs.sync_dir(parent)?;
+            }
         }
         Ok(())
     }
@@ -95,8 +110,10 @@ impl Log {
         }
         let last = self.segments.len() - 1;
         let first = self.segment_index(self.recovery_point);
-        let sealed = self.segments[first..last].iter().flat_map(|segment| segment.paths()).collect();
-        let mut paths: Vec<PathBuf> = sealed;
+        let is_unsynced =
+            |index: usize| index >= first || self.flush.sealed.contains(&self.segments[index].base_offset());
+        let mut paths: Vec<PathBuf> =
+            (0..last).filter(|&index| is_unsynced(index)).flat_map(|index| self.segments[index].paths()).collect();
         let active = self.active().file().ok();
         if active.is_none() {
             paths.push(self.active().log_path());
@@ -107,6 +124,7 @@ impl Log {
             paths,
             syncs_folder: self.flush.segments_created > self.flush.segments_created_synced,
             segments_created: self.flush.segments_created,
+            sealed: self.flush.sealed.clone(),
             truncations: self.flush.truncations,
             records: self.flush.records,
             log_end_offset: self.log_end_offset,
@@ -120,6 +138,7 @@ impl Log {
         }
         self.recovery_point = self.recovery_point.max(ticket.log_end_offset);
         self.flush.segments_created_synced = self.flush.segments_created_synced.max(ticket.segments_created);
+        self.flush.segments_dropped(|base_offset| ticket.sealed.contains(&base_offset));
         self.flush.records = self.flush.records.saturating_sub(ticket.records);
         self.flush.since_ms = None;
     }

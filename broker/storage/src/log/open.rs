@@ -132,6 +132,10 @@ impl Log {
             self.write_epochs();
         }
         self.load_producers(is_clean && report.reason.is_none(), now_ms)?;
+        if !is_clean {
+            // Whether the folder itself was synced since its files were made, nobody knows.
+            self.flush.segment_created();
+        }
         self.segments.iter().for_each(Segment::close_files);
         Ok(())
     }

@@ -141,6 +141,7 @@ impl Log {
                 self.folder.fs.remove_file(&self.folder.file(base_offset, suffix))?;
             }
             self.segments.pop();
+            self.flush.segments_dropped(|sealed| sealed == base_offset);
         }
         Ok(())
     }

@@ -88,6 +88,7 @@ impl Log {
             }
         }
         self.segments.remove(0);
+        self.flush.segments_dropped(|sealed| sealed == base_offset);
         self.log_start_offset = self.log_start_offset.max(self.segments[0].base_offset());
         self.recovery_point = self.recovery_point.max(self.log_start_offset);
         Ok(size)

@@ -163,3 +163,19 @@ fn a_failed_fsync_poisons_the_log_for_writes_only() {
     assert_eq!(everything(&log).len(), 3);
     assert!(log.close(NOW).is_err());
 }
+
+#[test]
+fn the_indexes_of_a_segment_that_ended_are_synced_though_its_records_were_before() {
+    let kit = kit();
+    let (faults, fs) = Faults::new(Fault::None);
+    let (mut log, _) = kit.open_on(fs, 0).unwrap();
+    while log.segment_count() < 3 {
+        append(&mut log, batch(3)).unwrap();
+        flush(&mut log);
+    }
+    for name in ["00000000000000000000.index", "00000000000000000000.timeindex"] {
+        let file = File::open(kit.path().join(name)).unwrap();
+        let len = file.metadata().unwrap().len();
+        assert!(len > 0 && faults.synced_bytes(&file) == len, "{name}");
+    }
+}
