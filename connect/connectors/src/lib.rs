@@ -3,6 +3,7 @@
 //! Invariants: never names a Kafka client or the worker. What a connector needs of its process comes in through
 //! [`Services`], never through a global.
 
+pub mod file_source;
 pub mod postgres_sink;
 pub mod search_sink;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use weir_connect_api::{Connector, TransformPlugin};
 use weir_search::SearchNode;
 
+use file_source::FileTail;
 use postgres_sink::PostgresSink;
 use search_sink::SearchSink;
 
@@ -23,7 +25,7 @@ pub struct Services {
 
 /// Every built-in connector class.
 pub fn connectors(services: &Services) -> Vec<Arc<dyn Connector>> {
-    vec![Arc::new(PostgresSink::new()), Arc::new(SearchSink::new(services.search.clone()))]
+    vec![Arc::new(FileTail), Arc::new(PostgresSink::new()), Arc::new(SearchSink::new(services.search.clone()))]
 }
 
 /// Every built-in transform.
