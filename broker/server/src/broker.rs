@@ -19,6 +19,7 @@ use crate::background;
 use crate::config::layers::{BrokerLayers, Overrides};
 use crate::config::listeners::Endpoint;
 use crate::config::{BrokerConfig, ConfigError, Properties, Settings, check_properties};
+use crate::groups::{GroupMetrics, Groups, OFFSETS_TOPIC, PartitionsLog};
 use crate::http::{self, Health};
 use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
 use crate::metrics::{Metrics, scrape};
@@ -74,10 +75,19 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let metrics = Arc::new(Metrics::new(&config.registry)?);
     let (image, recovered) = recover(dir, &config.properties, settings.clone(), image, &metrics).await?;
     let Recovered { partitions, flusher_thread } = recovered;
+    let groups = Arc::new(Groups::new(
+        Arc::new(PartitionsLog::new(Arc::clone(&partitions))),
+        settings.groups.config.clone(),
+        settings.groups.retention_check_interval,
+    ));
+    if let Some(topic) = partitions.topic_named(OFFSETS_TOPIC) {
+        groups.open(topic.partitions.len());
+    }
+    config.registry.register(Box::new(GroupMetrics::new(Arc::clone(&groups), Arc::clone(&partitions))?))?;
     let (node_id, log) = (settings.node_id, Box::new(metadata_log));
     let metadata = Metadata::new(config.properties, node_id, image, log, Arc::clone(&partitions))?;
     let advertised = with_bound_ports(&settings.advertised_listeners, &settings.listeners, &bound);
-    let cx = Arc::new(Context::new(node_id, cluster_id, advertised, Arc::new(metadata), partitions, metrics));
+    let cx = Arc::new(Context::new(node_id, cluster_id, advertised, Arc::new(metadata), partitions, groups, metrics));
 
     let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let limits = Arc::new(Limits::new(settings.request_bytes_in_flight_max.unwrap_or_else(memory_share_bytes)));
@@ -109,6 +119,8 @@ impl Broker {
     /// Stops in order; returns when nothing of the broker runs any more.
     pub async fn shutdown(self) {
         self.stop.cancel();
+        // First, so that members who wait for a rebalance don't hold up their connections.
+        self.cx.groups.stop().await;
         self.tasks.close();
         if tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait()).await.is_err() {
             self.cut.cancel();

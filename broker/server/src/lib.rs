@@ -10,6 +10,7 @@ mod background;
 mod broker;
 mod clock;
 pub mod config;
+mod groups;
 mod http;
 mod metadata;
 mod metrics;

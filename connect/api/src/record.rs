@@ -87,6 +87,14 @@ impl Payload {
         }
     }
 
+    /// The bytes as they came; 0 for what was parsed or made here.
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) | Self::JsonText(bytes) => bytes.len(),
+            Self::Null | Self::Json(_) => 0,
+        }
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null | Self::Json(Json::Null))
     }

@@ -30,6 +30,7 @@ pub trait RecordReporter: Send + Sync {
 }
 
 /// What the worker gives a sink task on start.
+#[derive(Clone)]
 pub struct SinkContext {
     pub connector: Arc<str>,
     pub task_index: usize,

@@ -9,6 +9,7 @@
 //! - Documents and the offsets of what is in the index land in the same commit.
 //! - A document whose source is not a JSON object is refused, and never stops the others.
 
+mod aggs;
 pub mod config;
 mod error;
 pub mod http;
@@ -16,6 +17,8 @@ mod index;
 mod limits;
 mod metrics;
 pub mod node;
+mod query;
+mod search;
 
 pub use config::{SearchConfig, ShardSpan};
 pub use error::OpenError;

@@ -27,3 +27,33 @@ pub(crate) const TOKEN_BYTES_MAX: usize = 512;
 pub(crate) const BODY_BYTES_MAX: usize = 100 << 20;
 /// Actions of one bulk request.
 pub(crate) const BULK_ITEMS_MAX: usize = 200_000;
+/// Bytes of a query string.
+pub(crate) const QUERY_BYTES_MAX: usize = 64 << 10;
+/// Brackets within brackets, and queries within queries.
+pub(crate) const QUERY_DEPTH_MAX: usize = 64;
+/// Clauses of a query string; Elasticsearch's `max_clause_count`.
+pub(crate) const QUERY_CLAUSES_MAX: usize = 1_024;
+/// Fields that a search without a field name looks into.
+pub(crate) const DEFAULT_FIELDS_MAX: usize = 64;
+/// Bytes that a compiled regular expression may take.
+pub(crate) const REGEX_BYTES_MAX: usize = 1 << 20;
+/// `from + size` of a search, as in Elasticsearch.
+pub(crate) const HITS_MAX: usize = 10_000;
+/// Searches that run at a time; others wait.
+pub(crate) const SEARCHES_MAX: usize = 8;
+/// How long a search waits for its turn.
+pub(crate) const SEARCH_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Searches in one `_msearch`.
+pub(crate) const MSEARCH_MAX: usize = 200;
+/// Buckets of one answer; Elasticsearch's `search.max_buckets` and tantivy's limit.
+pub(crate) const BUCKETS_MAX: u32 = 65_000;
+/// Bytes that the aggregations of one search may take.
+pub(crate) const AGGREGATION_BYTES_MAX: u64 = 256 << 20;
+/// Terms that are looked at where the order cannot be decided before all metrics are known.
+pub(crate) const ORDERED_TERMS_MAX: u32 = 10_000;
+/// Aggregations within aggregations.
+pub(crate) const AGGREGATION_DEPTH_MAX: usize = 16;
+/// Aggregations of one request.
+pub(crate) const AGGREGATIONS_MAX: usize = 512;
+/// Levels that a mapping shows; deeper paths stay dotted.
+pub(crate) const FIELD_NAME_DEPTH_MAX: usize = 32;

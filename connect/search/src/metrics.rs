@@ -1,13 +1,17 @@
-//! Metrics of the index.
+//! Metrics of the index and of searches.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::config::ShardSpan;
 use crate::index::document::Document;
 use crate::index::name::ShardName;
 use crate::index::shards::{self, Shards, WriteReport};
+
+/// Seconds: most searches take milliseconds.
+const SEARCH_BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 pub(crate) struct Metrics {
     documents: IntCounterVec,
@@ -15,6 +19,8 @@ pub(crate) struct Metrics {
     size_bytes: IntGaugeVec,
     segments: IntGaugeVec,
     pub(crate) commit_seconds: Histogram,
+    search_seconds: HistogramVec,
+    pub(crate) search_errors: IntCounter,
 }
 
 impl Metrics {
@@ -32,12 +38,19 @@ impl Metrics {
                 "weir_index_commit_seconds",
                 "Time of a commit over all shards, until it is on disk and visible.",
             ))?,
+            search_seconds: HistogramVec::new(
+                HistogramOpts::new("weir_search_seconds", "Time of a search request.").buckets(SEARCH_BUCKETS.to_vec()),
+                &["index"],
+            )?,
+            search_errors: IntCounter::new("weir_search_errors_total", "Searches that were answered with an error.")?,
         };
         registry.register(Box::new(metrics.documents.clone()))?;
         registry.register(Box::new(metrics.docs.clone()))?;
         registry.register(Box::new(metrics.size_bytes.clone()))?;
         registry.register(Box::new(metrics.segments.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
+        registry.register(Box::new(metrics.search_seconds.clone()))?;
+        registry.register(Box::new(metrics.search_errors.clone()))?;
         Ok(metrics)
     }
 
@@ -52,6 +65,11 @@ impl Metrics {
         {
             self.documents.with_label_values(&[index, status]).inc_by(count as u64);
         }
+    }
+
+    /// A search over several indexes counts for the first.
+    pub(crate) fn observe_search(&self, index: &str, took: Duration) {
+        self.search_seconds.with_label_values(&[index]).observe(took.as_secs_f64());
     }
 
     /// Measures what is on disk. An index that is gone loses its series.

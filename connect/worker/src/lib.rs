@@ -1,5 +1,40 @@
-//! The Connect worker: REST, YAML, tasks, offsets, dead letters.
+//! The Connect worker: YAML, REST, tasks, offsets, dead letters.
 //!
-//! Invariants: speaks Kafka over the network like any other client.
+//! Reading order: [`config`] (what a worker is told), [`yaml`] and [`document`] (what people write), [`definition`],
+//! [`worker`] (start and stop), [`runtime`] and `tasks` (what runs), `source`, `deliveries` and `sink` (the path of a
+//! record), `store` (what is remembered), `rest`.
+//!
+//! Invariants:
+//! - Speaks Kafka over the network, as any client does: runs against any Kafka-compatible cluster.
+//! - A source offset is committed only behind acknowledged records; a sink's offset only behind what is durable at its
+//!   destination.
+//! - Secrets are resolved just before a task starts and are never stored, shown or logged.
 
+mod chain;
+pub mod config;
+mod connector_offsets;
+mod converter;
+mod dead_letters;
+pub mod definition;
+mod deliveries;
+pub mod document;
+mod kafka;
+mod metrics;
+mod offsets;
+mod producer;
+mod rest;
+mod retry;
+pub mod runtime;
+mod secrets;
+mod sink;
+mod source;
+mod state;
+mod store;
+mod tasks;
+pub mod worker;
 pub mod yaml;
+
+pub use config::WorkerConfig;
+pub use definition::Plugins;
+pub use document::Document;
+pub use worker::{StartError, Worker, start};

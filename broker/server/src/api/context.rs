@@ -6,6 +6,7 @@ use weir_control::metadata::MetadataImage;
 
 use crate::config::Settings;
 use crate::config::listeners::Endpoint;
+use crate::groups::Groups;
 use crate::metadata::{Metadata, ProducerIds};
 use crate::metrics::{ApiMetrics, Metrics};
 use crate::partition::Partitions;
@@ -19,6 +20,7 @@ pub(crate) struct Context {
     pub metadata: Arc<Metadata>,
     pub producer_ids: ProducerIds,
     pub partitions: Arc<Partitions>,
+    pub groups: Arc<Groups>,
     pub metrics: Arc<Metrics>,
     /// By row of the table of APIs.
     pub(super) api_metrics: Vec<ApiMetrics>,
@@ -39,11 +41,12 @@ impl Context {
         advertised: Vec<Endpoint>,
         metadata: Arc<Metadata>,
         partitions: Arc<Partitions>,
+        groups: Arc<Groups>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let api_metrics = super::table_metrics(&metrics);
         let producer_ids = ProducerIds::default();
-        Self { node_id, cluster_id, advertised, metadata, producer_ids, partitions, metrics, api_metrics }
+        Self { node_id, cluster_id, advertised, metadata, producer_ids, partitions, groups, metrics, api_metrics }
     }
 
     /// The settings that count now.

@@ -2,6 +2,8 @@
 //!
 //! v5: error messages. v6: topics by name or by id (KIP-516).
 
+use std::sync::Arc;
+
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
@@ -58,9 +60,11 @@ async fn delete(cx: &Context, topic: TopicRef) -> Result<(), Failure> {
         return Err(Failure::new(ResponseError::TopicDeletionDisabled, message));
     }
     let decide = move |image: &MetadataImage| match (find_topic(image, &topic), &topic) {
-        (Some(found), _) => Ok((delete_topic(found), ())),
+        (Some(found), _) => Ok((delete_topic(found), Arc::clone(&found.name))),
         (None, TopicRef::Name(_)) => Err(Failure::unknown_topic()),
         (None, TopicRef::Id(_)) => Err(Failure::unknown_topic_id()),
     };
-    cx.metadata.change(decide).await.map_err(|error| change_failure(&error, Clone::clone))
+    let deleted = cx.metadata.change(decide).await.map_err(|error| change_failure(&error, Clone::clone))?;
+    cx.groups.topics_deleted(&[deleted]);
+    Ok(())
 }

@@ -12,22 +12,34 @@ mod context;
 mod convert;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod error;
 mod fetch;
+mod find_coordinator;
+mod group_errors;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -68,6 +80,15 @@ static TABLE: &[Api] = &[
     Api { spec: &spec::FETCH, begin: fetch::begin },
     api!(LIST_OFFSETS, list_offsets::handle, ListOffsetsRequest),
     api!(METADATA, metadata::handle, MetadataRequest),
+    api!(OFFSET_COMMIT, offset_commit::handle, OffsetCommitRequest),
+    api!(OFFSET_FETCH, offset_fetch::handle, OffsetFetchRequest),
+    api!(FIND_COORDINATOR, find_coordinator::handle, FindCoordinatorRequest),
+    api!(JOIN_GROUP, join_group::handle, JoinGroupRequest),
+    api!(HEARTBEAT, heartbeat::handle, HeartbeatRequest),
+    api!(LEAVE_GROUP, leave_group::handle, LeaveGroupRequest),
+    api!(SYNC_GROUP, sync_group::handle, SyncGroupRequest),
+    api!(DESCRIBE_GROUPS, describe_groups::handle, DescribeGroupsRequest),
+    api!(LIST_GROUPS, list_groups::handle, ListGroupsRequest),
     api!(API_VERSIONS, api_versions::handle, ApiVersionsRequest),
     api!(CREATE_TOPICS, create_topics::handle, CreateTopicsRequest),
     api!(DELETE_TOPICS, delete_topics::handle, DeleteTopicsRequest),
@@ -78,8 +99,10 @@ static TABLE: &[Api] = &[
     api!(ALTER_CONFIGS, alter_configs::handle, AlterConfigsRequest),
     api!(DESCRIBE_LOG_DIRS, describe_log_dirs::handle, DescribeLogDirsRequest),
     api!(CREATE_PARTITIONS, create_partitions::handle, CreatePartitionsRequest),
+    api!(DELETE_GROUPS, delete_groups::handle, DeleteGroupsRequest),
     api!(INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs::handle, IncrementalAlterConfigsRequest),
     api!(LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments::handle, ListPartitionReassignmentsRequest),
+    api!(OFFSET_DELETE, offset_delete::handle, OffsetDeleteRequest),
     api!(DESCRIBE_CLUSTER, describe_cluster::handle, DescribeClusterRequest),
     api!(LIST_CONFIG_RESOURCES, list_config_resources::handle, ListConfigResourcesRequest),
     api!(DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions::handle, DescribeTopicPartitionsRequest),

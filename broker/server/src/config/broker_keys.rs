@@ -47,6 +47,24 @@ pub(super) const KEYS: &[ConfigKey] = &[
     row("delete.topic.enable", Kind::Boolean, "true", "Whether topics can be deleted."),
     row("fetch.max.bytes", Kind::Int, "57671680", "The most bytes that one fetch answers with.").at_least(1024),
     row(
+        "group.initial.rebalance.delay.ms",
+        Kind::Int,
+        "3000",
+        "How long the first member of an empty group waits for others before the first rebalance ends.",
+    )
+    .at_least(0),
+    row("group.max.session.timeout.ms", Kind::Int, "1800000", "The longest session timeout that a member may ask for.")
+        .at_least(0),
+    row(
+        "group.max.size",
+        Kind::Int,
+        UNBOUNDED_INT,
+        "Members that a group may have; never more than 10,000, which is Weir's own bound.",
+    )
+    .at_least(1),
+    row("group.min.session.timeout.ms", Kind::Int, "6000", "The shortest session timeout that a member may ask for.")
+        .at_least(0),
+    row(
         "http.listeners",
         Kind::List,
         "localhost:9464",
@@ -171,6 +189,59 @@ pub(super) const KEYS: &[ConfigKey] = &[
     row("num.recovery.threads.per.data.dir", Kind::Int, "2", "Threads that open and recover partitions on start.")
         .at_least(1)
         .cluster_wide(),
+    row("offset.metadata.max.bytes", Kind::Int, "4096", "The longest text that may go with a committed offset.")
+        .at_least(0),
+    row(
+        "offsets.commit.timeout.ms",
+        Kind::Int,
+        "5000",
+        "How long a commit may wait for replicas. Weir's commits wait for the disk, however long that takes.",
+    )
+    .at_least(1)
+    .not_yet(),
+    row(
+        "offsets.load.buffer.size",
+        Kind::Int,
+        "5242880",
+        "Bytes read at once when groups are loaded. Weir reads 4 MiB at once.",
+    )
+    .at_least(1)
+    .not_yet(),
+    row(
+        "offsets.retention.check.interval.ms",
+        Kind::Long,
+        "600000",
+        "How often offsets are looked at that may have expired.",
+    )
+    .at_least(1),
+    row(
+        "offsets.retention.minutes",
+        Kind::Int,
+        "10080",
+        "How long the offsets of a group without members are kept, and those of topics that a group reads no more.",
+    )
+    .at_least(1),
+    row(
+        "offsets.topic.num.partitions",
+        Kind::Int,
+        "50",
+        "Partitions of __consumer_offsets when it is created. Changing it later loses groups.",
+    )
+    .at_least(1),
+    row(
+        "offsets.topic.replication.factor",
+        Kind::Short,
+        "1",
+        "Replicas of __consumer_offsets when it is created. Kafka's default is 3.",
+    )
+    .at_least(1),
+    row(
+        "offsets.topic.segment.bytes",
+        Kind::Int,
+        "104857600",
+        "segment.bytes of __consumer_offsets when it is created.",
+    )
+    .at_least(1),
     row(
         "producer.id.expiration.ms",
         Kind::Int,

@@ -2,11 +2,12 @@
 //!
 //! [`table`] says which keys exist (rows in `broker_keys` and `topic_keys`), [`value`] checks one value, [`layers`]
 //! finds the value that counts among file, dynamic and topic settings, [`settings`] is the typed result that the rest of
-//! the broker reads, [`listeners`] parses addresses, [`log`] makes a log's settings.
+//! the broker reads, [`groups`] its part for consumer groups, [`listeners`] parses addresses, [`log`] makes a log's settings.
 //!
 //! Config strings stop here: no other module parses a value.
 
 mod broker_keys;
+pub mod groups;
 pub mod layers;
 pub mod listeners;
 pub mod log;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::groups::GroupSettings;
 use super::layers::{BrokerLayers, broker_values};
 use super::listeners::{Endpoint, parse_endpoints, parse_host_port};
 use super::table::{self, Scope};
@@ -45,6 +46,8 @@ pub struct Settings {
 
     pub retention_check_interval: Duration,
     pub checkpoint_interval: Duration,
+
+    pub groups: GroupSettings,
 }
 
 impl Settings {
@@ -85,6 +88,7 @@ impl Settings {
             connections_idle_max: read.duration("connections.max.idle.ms")?,
             retention_check_interval: read.duration("log.retention.check.interval.ms")?,
             checkpoint_interval: read.duration("log.flush.offset.checkpoint.interval.ms")?,
+            groups: GroupSettings::resolve(&read)?,
         })
     }
 }
@@ -115,7 +119,7 @@ fn one_folder(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     layers: BrokerLayers<'a>,
 }
 
@@ -129,15 +133,15 @@ impl Reader<'_> {
         self.text(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
-    fn number(&self, name: &str) -> Result<i64, ConfigError> {
+    pub(super) fn number(&self, name: &str) -> Result<i64, ConfigError> {
         self.parsed(name, |text| text.parse().map_err(|_| format!("`{text}` is not a whole number")))
     }
 
-    fn count(&self, name: &str) -> Result<usize, ConfigError> {
+    pub(super) fn count(&self, name: &str) -> Result<usize, ConfigError> {
         self.parsed(name, |text| text.parse().map_err(|_| format!("`{text}` is not a whole number from 0 up")))
     }
 
-    fn duration(&self, name: &str) -> Result<Duration, ConfigError> {
+    pub(super) fn duration(&self, name: &str) -> Result<Duration, ConfigError> {
         Ok(Duration::from_millis(self.count(name)? as u64))
     }
 
@@ -145,7 +149,7 @@ impl Reader<'_> {
         parse(self.text(name).unwrap_or_default().trim()).map_err(|reason| self.refused(name, reason))
     }
 
-    fn refused(&self, name: &str, reason: String) -> ConfigError {
+    pub(super) fn refused(&self, name: &str, reason: String) -> ConfigError {
         match self.layers.file.get(name) {
             Some(property) => bad_value(name, property, reason),
             None => bad_value(name, &Property::new("", "default or dynamic setting"), reason),

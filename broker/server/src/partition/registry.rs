@@ -71,6 +71,11 @@ impl Partitions {
         }
     }
 
+    pub(crate) fn topic_named(&self, name: &str) -> Option<Arc<Topic>> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.by_name.get(name).cloned()
+    }
+
     pub(crate) fn partition(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         index.by_name.get(topic)?.partition(partition).cloned()

@@ -3,10 +3,10 @@
 //! What was applied to the writer and the offsets of it change together under one lock, and a commit takes both. So a
 //! document that is sent twice is dropped the second time, whoever committed the first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use tantivy::collector::TopDocs;
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::query::TermQuery;
-use tantivy::schema::{IndexRecordOption, TantivyDocument, Value as _};
+use tantivy::schema::{IndexRecordOption, TantivyDocument, Type, Value as _};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
 use super::document::{self, Action, Document, DocumentError, Parsed};
@@ -37,7 +37,14 @@ pub(crate) struct Shard {
     fields: Fields,
     reader: IndexReader,
     state: Mutex<State>,
+    /// Of the generation of the searcher they were computed with.
+    field_types: Mutex<Option<(u64, Arc<FieldTypes>)>>,
 }
+
+/// Dynamic paths and the types of their values.
+pub(crate) type FieldTypes = BTreeMap<String, BTreeSet<Type>>;
+
+const DYNAMIC_PREFIX: &str = "_dynamic.";
 
 #[derive(Default)]
 struct State {
@@ -100,11 +107,35 @@ impl Shard {
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let committed = index.load_metas()?.payload.and_then(|p| SinkOffsets::from_payload(&p)).unwrap_or_default();
         let state = Mutex::new(State { writer: None, committed });
-        Ok(Self { name, dir, index, fields, reader, state })
+        Ok(Self { name, dir, index, fields, reader, state, field_types: Mutex::default() })
     }
 
     pub(crate) fn name(&self) -> &ShardName {
         &self.name
+    }
+
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The dynamic paths that documents have, with their types. Computed once per commit that is searched.
+    pub(crate) fn field_types(&self) -> tantivy::Result<Arc<FieldTypes>> {
+        let searcher = self.searcher();
+        let generation = searcher.generation().generation_id();
+        let mut known = self.field_types.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, types)) = known.as_ref().filter(|(of, _)| *of == generation) {
+            return Ok(Arc::clone(types));
+        }
+        let mut types = FieldTypes::new();
+        for reader in searcher.segment_readers() {
+            for field in reader.fields_metadata()? {
+                let Some(path) = field.field_name.strip_prefix(DYNAMIC_PREFIX) else { continue };
+                types.entry(path.to_owned()).or_default().insert(field.typ);
+            }
+        }
+        let types = Arc::new(types);
+        *known = Some((generation, Arc::clone(&types)));
+        Ok(types)
     }
 
     pub(crate) fn dir(&self) -> &Path {

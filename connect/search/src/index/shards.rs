@@ -98,12 +98,13 @@ impl Shards {
 
     /// The shards that any of the index expressions means, sorted by name; all of them when there is no expression.
     pub(crate) fn matching(&self, expressions: &[String]) -> Vec<Arc<Shard>> {
-        let wanted = |shard: &ShardName| {
-            let (exclude, include): (Vec<_>, Vec<_>) = expressions.iter().partition(|e| e.starts_with('-'));
-            (include.is_empty() || include.iter().any(|expression| name::matches(expression, shard)))
-                && !exclude.iter().any(|expression| name::matches(&expression[1..], shard))
-        };
-        self.all().into_iter().filter(|shard| wanted(shard.name())).collect()
+        self.all().into_iter().filter(|shard| is_meant(expressions, shard.name())).collect()
+    }
+
+    /// How many of the shards that are meant could not be opened.
+    pub(crate) fn unreadable_count(&self, expressions: &[String]) -> usize {
+        let names = self.unreadable.keys().filter_map(|name| ShardName::parse(name));
+        names.filter(|name| is_meant(expressions, name)).count()
     }
 
     /// Writes documents that come in offset order per partition. Nothing is durable before a commit.
@@ -280,6 +281,13 @@ impl Shards {
         self.losses.fetch_add(1, Ordering::AcqRel);
         WriteError::Shard { shard: shard.name().to_string(), source }
     }
+}
+
+/// `-x` leaves out what the others mean.
+fn is_meant(expressions: &[String], shard: &ShardName) -> bool {
+    let (exclude, include): (Vec<_>, Vec<_>) = expressions.iter().partition(|expression| expression.starts_with('-'));
+    (include.is_empty() || include.iter().any(|expression| name::matches(expression, shard)))
+        && !exclude.iter().any(|expression| name::matches(&expression[1..], shard))
 }
 
 fn report(results: Vec<Applied>) -> WriteReport {

@@ -14,6 +14,17 @@ pub(crate) fn tokenizers() -> TokenizerManager {
     manager
 }
 
+/// The words of `text` in order.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let mut tokenizer = LogTokenizer::default();
+    let mut stream = tokenizer.token_stream(text);
+    let mut words = Vec::new();
+    while stream.advance() {
+        words.push(std::mem::take(&mut stream.token_mut().text));
+    }
+    words
+}
+
 #[derive(Clone, Default)]
 pub(crate) struct LogTokenizer {
     token: Token,
@@ -129,17 +140,6 @@ fn class_of(character: char) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The words of `text` in order.
-    fn words(text: &str) -> Vec<String> {
-        let mut tokenizer = LogTokenizer::default();
-        let mut stream = tokenizer.token_stream(text);
-        let mut words = Vec::new();
-        while stream.advance() {
-            words.push(std::mem::take(&mut stream.token_mut().text));
-        }
-        words
-    }
 
     #[test]
     fn words_are_lower_case_runs_of_letters_digits_and_underscore() {

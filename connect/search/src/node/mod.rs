@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use tokio::sync::Semaphore;
 
 use crate::config::SearchConfig;
 use crate::error::OpenError;
@@ -15,6 +16,7 @@ use crate::index::checkpoint::{self, Checkpoints};
 use crate::index::document::Document;
 use crate::index::offsets::TopicOffsets;
 use crate::index::shards::{Shards, WriteError, WriteReport};
+use crate::limits::SEARCHES_MAX;
 use crate::metrics::Metrics;
 
 /// What the `VERSION` file of a data folder holds.
@@ -34,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) config: SearchConfig,
     pub(crate) shards: Shards,
     pub(crate) metrics: Metrics,
+    /// Admits searches: each takes a thread and memory for its answer.
+    pub(crate) searches: Arc<Semaphore>,
     checkpoints: Checkpoints,
     /// Held while the node is open: two processes on one folder would destroy it.
     _lock: File,
@@ -51,7 +55,8 @@ impl SearchNode {
         let shards = Shards::open(dir.join("shards"), config.clone()).map_err(io)?;
         let checkpoints = Checkpoints::open(dir.join("checkpoints")).map_err(io)?;
         let metrics = Metrics::register(registry)?;
-        let inner = Arc::new(Inner { config, shards, metrics, checkpoints, _lock: lock });
+        let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
+        let inner = Arc::new(Inner { config, shards, metrics, searches, checkpoints, _lock: lock });
         inner.slow_pass();
         spawn_passes(Arc::downgrade(&inner)).map_err(io)?;
         Ok(Self { inner })

@@ -1,0 +1,5 @@
+//! The search node over HTTP.
+
+mod bulk;
+mod grafana;
+mod harness;

@@ -1,0 +1,161 @@
+//! Where records go that cannot be worked with: `errors.tolerance` and `errors.deadletterqueue.topic.name`, with Kafka
+//! Connect's headers.
+//!
+//! Invariant: a record is let go only once its dead letter is acknowledged, or when no dead letter topic is configured
+//! and the errors are tolerated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use indexmap::IndexMap;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use tokio::sync::OnceCell;
+use weir_connect_api::{Config, ConnectError, Header, Record, RecordReporter, SinkRecord, Stage};
+
+use crate::kafka::Cluster;
+use crate::metrics::ConnectorMetrics;
+use crate::producer::wire_headers;
+
+/// How long a dead letter may wait for its acknowledgement before the call is reported as failed, to be repeated.
+const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) struct DeadLetters {
+    connector: Arc<str>,
+    task_index: usize,
+    class: String,
+    tolerates: bool,
+    topic: Option<String>,
+    with_headers: bool,
+    cluster: Cluster,
+    producer: OnceCell<FutureProducer>,
+    metrics: ConnectorMetrics,
+}
+
+/// Where a record was read, for the headers of its dead letter.
+struct Origin<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(
+        connector: Arc<str>,
+        task_index: usize,
+        config: &Config,
+        cluster: Cluster,
+        metrics: ConnectorMetrics,
+    ) -> Self {
+        let topic = config.opt_str("errors.deadletterqueue.topic.name").filter(|topic| !topic.is_empty());
+        Self {
+            connector,
+            task_index,
+            class: config.str("connector.class").to_owned(),
+            tolerates: config.str("errors.tolerance").eq_ignore_ascii_case("all"),
+            topic: topic.map(str::to_owned),
+            with_headers: config.bool("errors.deadletterqueue.context.headers.enable"),
+            cluster,
+            producer: OnceCell::new(),
+            metrics,
+        }
+    }
+
+    /// A record that never reached a topic.
+    pub(crate) async fn source_record(
+        &self,
+        record: &Record,
+        stage: Stage,
+        error: &ConnectError,
+    ) -> Result<(), ConnectError> {
+        self.take(record, None, stage, error).await
+    }
+
+    /// A record that was read but cannot be used.
+    pub(crate) async fn sink_record(
+        &self,
+        record: &SinkRecord,
+        stage: Stage,
+        error: &ConnectError,
+    ) -> Result<(), ConnectError> {
+        let origin = Origin { topic: &record.origin.topic, partition: record.origin.partition, offset: record.offset };
+        self.take(&record.record, Some(origin), stage, error).await
+    }
+
+    async fn take(
+        &self,
+        record: &Record,
+        origin: Option<Origin<'_>>,
+        stage: Stage,
+        error: &ConnectError,
+    ) -> Result<(), ConnectError> {
+        self.metrics.failed(stage);
+        if !self.tolerates {
+            let place =
+                origin.map(|o| format!("{}-{} at offset {}: ", o.topic, o.partition, o.offset)).unwrap_or_default();
+            let remedy = "errors.tolerance=all would put it aside and go on";
+            return Err(ConnectError::fatal(format!("{place}{} ({remedy})", error.message)));
+        }
+        let Some(topic) = &self.topic else {
+            tracing::warn!(connector = %self.connector, %error, "a record is skipped: there is no dead letter topic");
+            return Ok(());
+        };
+        let mut headers = record.headers.clone();
+        if self.with_headers {
+            headers.extend(self.context_headers(origin, stage, error));
+        }
+        self.send(topic, record, &headers).await?;
+        self.metrics.dead_lettered();
+        Ok(())
+    }
+
+    async fn send(&self, topic: &str, record: &Record, headers: &[Header]) -> Result<(), ConnectError> {
+        let producer = self.producer.get_or_try_init(|| async {
+            let mut config = self.cluster.config("weir-connect-dead-letters", &IndexMap::new());
+            config.set("enable.idempotence", "true").set("linger.ms", "2").set("message.max.bytes", "10485760");
+            config.create::<FutureProducer>().map_err(self.cluster.error("making a producer"))
+        });
+        let producer = producer.await.map_err(|error| ConnectError::retriable(error.to_string()))?;
+        let (key, value) = (record.key.to_wire(), record.value.to_wire());
+        let mut letter = FutureRecord::<[u8], [u8]>::to(topic).headers(wire_headers(headers));
+        letter.key = key.as_deref();
+        letter.payload = value.as_deref();
+        letter.timestamp = record.timestamp_ms;
+        let sent = producer.send(letter, ACKNOWLEDGE_LIMIT).await;
+        sent.map(|_| ()).map_err(|(error, _)| {
+            ConnectError::retriable(format!("dead letter topic {topic}: {error}: the record is kept until it is there"))
+        })
+    }
+
+    /// Kafka Connect's own, `DeadLetterQueueReporter`.
+    fn context_headers(&self, origin: Option<Origin<'_>>, stage: Stage, error: &ConnectError) -> Vec<Header> {
+        let header = |name: &str, value: String| Header {
+            key: format!("__connect.errors.{name}").into(),
+            value: Some(Bytes::from(value)),
+        };
+        let mut headers = Vec::new();
+        if let Some(origin) = origin {
+            headers.push(header("topic", origin.topic.to_owned()));
+            headers.push(header("partition", origin.partition.to_string()));
+            headers.push(header("offset", origin.offset.to_string()));
+        }
+        headers.extend([
+            header("connector.name", self.connector.to_string()),
+            header("task.id", self.task_index.to_string()),
+            header("stage", stage.as_str().to_owned()),
+            header("class.name", self.class.clone()),
+            header("exception.class.name", "org.apache.kafka.connect.errors.DataException".to_owned()),
+            header("exception.message", error.message.clone()),
+            header("exception.stacktrace", error.message.clone()),
+        ]);
+        headers
+    }
+}
+
+#[async_trait]
+impl RecordReporter for DeadLetters {
+    async fn report(&self, record: &SinkRecord, error: &ConnectError) -> Result<(), ConnectError> {
+        self.sink_record(record, Stage::TaskPut, error).await
+    }
+}

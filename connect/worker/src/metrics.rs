@@ -1,0 +1,208 @@
+//! The worker's metrics: `weir_connect_…`, registered once, with one set of series per connector.
+//!
+//! Series begin at 0 when a connector is created, stay while its tasks fail, and go when it is deleted.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::core::Collector;
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use weir_connect_api::{ConnectError, ConnectorKind, Stage};
+
+use crate::state::State;
+
+const STAGES: [Stage; 8] = [
+    Stage::TaskPoll,
+    Stage::TaskPut,
+    Stage::Transformation,
+    Stage::KeyConverter,
+    Stage::ValueConverter,
+    Stage::HeaderConverter,
+    Stage::KafkaProduce,
+    Stage::KafkaConsume,
+];
+const BATCH_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+#[derive(Clone)]
+pub struct Metrics {
+    connectors: IntGaugeVec,
+    tasks: IntGaugeVec,
+    task_state: IntGaugeVec,
+    records: IntCounterVec,
+    bytes: IntCounterVec,
+    errors: IntCounterVec,
+    dead_letters: IntCounterVec,
+    retries: IntCounterVec,
+    lag_records: IntGaugeVec,
+    lag_seconds: GaugeVec,
+    batch_seconds: HistogramVec,
+    last_error: GaugeVec,
+}
+
+impl Metrics {
+    /// Fails when the registry holds one of these names already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            registered(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            registered(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+        };
+        let real = |name: &str, help: &str| registered(registry, GaugeVec::new(Opts::new(name, help), &["connector"])?);
+        let batch = HistogramOpts::new("weir_connect_batch_seconds", "Time to write or flush a batch.");
+        let batch = HistogramVec::new(batch.buckets(BATCH_SECONDS.to_vec()), &["connector"])?;
+        let both = &["connector", "direction"][..];
+        Ok(Self {
+            connectors: gauge("weir_connect_connectors", "Connectors by state.", &["state"])?,
+            tasks: gauge("weir_connect_tasks", "Tasks by state.", &["state"])?,
+            task_state: gauge(
+                "weir_connect_task_state",
+                "1 for the state a task is in.",
+                &["connector", "task", "state"],
+            )?,
+            records: counter(
+                "weir_connect_records_total",
+                "Records read from topics (in) and written to them (out).",
+                both,
+            )?,
+            bytes: counter("weir_connect_bytes_total", "Bytes of record values, as records_total.", both)?,
+            errors: counter("weir_connect_errors_total", "Records that failed, by stage.", &["connector", "stage"])?,
+            dead_letters: counter(
+                "weir_connect_dlq_records_total",
+                "Records in the dead letter topic.",
+                &["connector"],
+            )?,
+            retries: counter(
+                "weir_connect_retries_total",
+                "Calls repeated after an error that may pass.",
+                &["connector"],
+            )?,
+            lag_records: gauge(
+                "weir_connect_lag_records",
+                "Records in a sink's topics that it has not written.",
+                &["connector"],
+            )?,
+            lag_seconds: real(
+                "weir_connect_lag_seconds",
+                "Age of the oldest record that a sink holds unwritten; 0 when none.",
+            )?,
+            batch_seconds: registered(registry, batch)?,
+            last_error: real(
+                "weir_connect_last_error_timestamp_seconds",
+                "When a connector last met an error, since 1970; 0 for never.",
+            )?,
+        })
+    }
+
+    /// The series of one connector, from 0.
+    pub fn connector(&self, name: &str, kind: ConnectorKind) -> ConnectorMetrics {
+        let direction = match kind {
+            ConnectorKind::Source => "out",
+            ConnectorKind::Sink => "in",
+        };
+        let series = ConnectorMetrics { all: self.clone(), name: name.to_owned(), direction };
+        self.records.with_label_values(&[name, direction]);
+        self.bytes.with_label_values(&[name, direction]);
+        for stage in STAGES {
+            self.errors.with_label_values(&[name, stage.as_str()]);
+        }
+        for counter in [&self.dead_letters, &self.retries] {
+            counter.with_label_values(&[name]);
+        }
+        self.last_error.with_label_values(&[name]);
+        if kind == ConnectorKind::Sink {
+            self.lag_records.with_label_values(&[name]);
+            self.lag_seconds.with_label_values(&[name]);
+        }
+        series
+    }
+
+    /// How many connectors and tasks are in each state.
+    pub fn set_states(&self, connectors: &[State], tasks: &[State]) {
+        let count = |states: &[State], state: State| i64::try_from(states.iter().filter(|s| **s == state).count());
+        for state in State::ALL {
+            self.connectors.with_label_values(&[state.as_str()]).set(count(connectors, state).unwrap_or(i64::MAX));
+            self.tasks.with_label_values(&[state.as_str()]).set(count(tasks, state).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// What one connector reports.
+#[derive(Clone)]
+pub struct ConnectorMetrics {
+    all: Metrics,
+    name: String,
+    direction: &'static str,
+}
+
+impl ConnectorMetrics {
+    /// Records a source wrote to topics, or a sink read from them.
+    pub fn moved(&self, records: u64, bytes: u64) {
+        self.all.records.with_label_values(&[&self.name, self.direction]).inc_by(records);
+        self.all.bytes.with_label_values(&[&self.name, self.direction]).inc_by(bytes);
+    }
+
+    pub fn failed(&self, stage: Stage) {
+        self.all.errors.with_label_values(&[&self.name, stage.as_str()]).inc();
+        self.met_error();
+    }
+
+    pub fn dead_lettered(&self) {
+        self.all.dead_letters.with_label_values(&[&self.name]).inc();
+    }
+
+    pub fn retried(&self, error: &ConnectError, waited: Duration) {
+        tracing::warn!(connector = self.name, %error, ?waited, "an error that may pass: trying again");
+        self.all.retries.with_label_values(&[&self.name]).inc();
+        self.met_error();
+    }
+
+    pub fn met_error(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        self.all.last_error.with_label_values(&[&self.name]).set(now);
+    }
+
+    pub fn batch_took(&self, took: Duration) {
+        self.all.batch_seconds.with_label_values(&[&self.name]).observe(took.as_secs_f64());
+    }
+
+    pub fn lag(&self, records: i64, seconds: f64) {
+        self.all.lag_records.with_label_values(&[&self.name]).set(records);
+        self.all.lag_seconds.with_label_values(&[&self.name]).set(seconds);
+    }
+
+    pub fn set_task_state(&self, task: usize, current: State) {
+        for state in State::ALL {
+            let labels = [self.name.as_str(), &task.to_string(), state.as_str()];
+            self.all.task_state.with_label_values(&labels).set(i64::from(state == current));
+        }
+    }
+
+    pub fn remove_task(&self, task: usize) {
+        for state in State::ALL {
+            let _ = self.all.task_state.remove_label_values(&[&self.name, &task.to_string(), state.as_str()]);
+        }
+    }
+
+    /// The connector was deleted.
+    pub fn remove(&self) {
+        let name = self.name.as_str();
+        let _ = self.all.records.remove_label_values(&[name, self.direction]);
+        let _ = self.all.bytes.remove_label_values(&[name, self.direction]);
+        for stage in STAGES {
+            let _ = self.all.errors.remove_label_values(&[name, stage.as_str()]);
+        }
+        for counter in [&self.all.dead_letters, &self.all.retries] {
+            let _ = counter.remove_label_values(&[name]);
+        }
+        let _ = self.all.lag_records.remove_label_values(&[name]);
+        for gauge in [&self.all.lag_seconds, &self.all.last_error] {
+            let _ = gauge.remove_label_values(&[name]);
+        }
+        let _ = self.all.batch_seconds.remove_label_values(&[name]);
+    }
+}

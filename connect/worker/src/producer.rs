@@ -1,0 +1,179 @@
+//! The producer of a source task: idempotent, bounded, and cheap per record.
+//!
+//! What the broker says of each record goes straight into the task's [`Deliveries`], under a lock that is held for
+//! nanoseconds, on librdkafka's own thread: no future and no allocation per record.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header as KafkaHeader, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use weir_connect_api::{ConnectError, Header, Record};
+
+use crate::converter::Converter;
+use crate::deliveries::{BatchId, Deliveries};
+use crate::kafka::{Cluster, ClusterError};
+
+/// Records that wait in the producer at most; above that, sending waits.
+const QUEUE_RECORDS_MAX: &str = "200000";
+const QUEUE_KIB_MAX: &str = "65536";
+/// Pause before a record is offered again to a full queue.
+const FULL_PAUSE: Duration = Duration::from_millis(2);
+/// How long queued records may take to be acknowledged when a task stops.
+const FLUSH_LIMIT: Duration = Duration::from_secs(10);
+
+/// What became of the records of one task, shared with librdkafka's thread.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    inner: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    deliveries: Deliveries,
+    /// The first record that the broker refused for good.
+    refused: Option<ConnectError>,
+    acknowledged_records: u64,
+    acknowledged_bytes: u64,
+}
+
+impl Ledger {
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn deliveries<T>(&self, with: impl FnOnce(&mut Deliveries) -> T) -> T {
+        with(&mut self.entries().deliveries)
+    }
+
+    pub(crate) fn take_refused(&self) -> Option<ConnectError> {
+        self.entries().refused.take()
+    }
+
+    /// Records and bytes acknowledged since the last call.
+    pub(crate) fn take_acknowledged(&self) -> (u64, u64) {
+        let mut entries = self.entries();
+        (std::mem::take(&mut entries.acknowledged_records), std::mem::take(&mut entries.acknowledged_bytes))
+    }
+}
+
+struct Context {
+    ledger: Arc<Ledger>,
+}
+
+impl ClientContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = BatchId;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, batch: BatchId) {
+        let mut entries = self.ledger.entries();
+        match result {
+            Ok(message) => {
+                entries.acknowledged_records += 1;
+                entries.acknowledged_bytes += message.payload_len() as u64;
+                entries.deliveries.acknowledged(batch, message.topic(), message.partition(), message.offset());
+            }
+            Err((error, message)) => {
+                let text = format!("topic {}: a record was refused: {error}", message.topic());
+                entries.refused.get_or_insert_with(|| ConnectError::fatal(text));
+            }
+        }
+    }
+}
+
+pub(crate) struct RecordProducer {
+    producer: ThreadedProducer<Context>,
+    ledger: Arc<Ledger>,
+    key_converter: Converter,
+    value_converter: Converter,
+}
+
+impl RecordProducer {
+    /// `overrides` are librdkafka's own settings, from `producer.override.…`.
+    pub(crate) fn open(
+        cluster: &Cluster,
+        client_id: &str,
+        overrides: &IndexMap<String, String>,
+        converters: (Converter, Converter),
+    ) -> Result<Self, ClusterError> {
+        let mut config = cluster.config(client_id, &IndexMap::new());
+        config.set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "20");
+        config.set("batch.size", "1000000").set("batch.num.messages", "20000").set("message.max.bytes", "10485760");
+        config.set("queue.buffering.max.messages", QUEUE_RECORDS_MAX).set("queue.buffering.max.kbytes", QUEUE_KIB_MAX);
+        // Never gives up on a record: a broker that is away comes back.
+        config.set("message.timeout.ms", "0");
+        for (key, value) in overrides {
+            config.set(key, value);
+        }
+        let ledger = Arc::new(Ledger::default());
+        let context = Context { ledger: Arc::clone(&ledger) };
+        let producer = config.create_with_context(context).map_err(cluster.error("making a producer"))?;
+        Ok(Self { producer, ledger, key_converter: converters.0, value_converter: converters.1 })
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Queues a record of `batch`, waiting for room.
+    pub(crate) async fn send(&self, batch: BatchId, record: &Record) -> Result<(), ConnectError> {
+        let Some(topic) = record.topic.as_deref() else {
+            return Err(ConnectError::fatal("a record without a topic: this is a bug of the connector"));
+        };
+        let (key, value) = (self.key_converter.write(&record.key), self.value_converter.write(&record.value));
+        loop {
+            match self.producer.send(wire_record(topic, record, key.as_ref(), value.as_ref(), batch)) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                Err((error @ KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
+                    return Err(ConnectError::record(format!("topic {topic}: {error}")));
+                }
+                Err((error, _)) => return Err(ConnectError::fatal(format!("topic {topic}: {error}"))),
+            }
+            if let Some(refused) = self.ledger.take_refused() {
+                return Err(refused);
+            }
+        }
+    }
+
+    /// Waits until what is queued is acknowledged, within limits.
+    pub(crate) async fn flush(&self) {
+        let producer = self.producer.clone();
+        let flushed = tokio::task::spawn_blocking(move || producer.flush(FLUSH_LIMIT)).await;
+        if let Ok(Err(error)) = flushed {
+            tracing::warn!(%error, "records are not acknowledged yet: they are recovered on the next start");
+        }
+    }
+}
+
+fn wire_record<'a>(
+    topic: &'a str,
+    record: &'a Record,
+    key: Option<&'a Bytes>,
+    value: Option<&'a Bytes>,
+    batch: BatchId,
+) -> BaseRecord<'a, [u8], [u8], BatchId> {
+    let mut wire = BaseRecord::with_opaque_to(topic, batch);
+    wire.key = key.map(AsRef::as_ref);
+    wire.payload = value.map(AsRef::as_ref);
+    wire.partition = record.partition;
+    wire.timestamp = record.timestamp_ms;
+    if !record.headers.is_empty() {
+        wire.headers = Some(wire_headers(&record.headers));
+    }
+    wire
+}
+
+pub(crate) fn wire_headers(headers: &[Header]) -> OwnedHeaders {
+    let wire = OwnedHeaders::new_with_capacity(headers.len());
+    headers
+        .iter()
+        .fold(wire, |wire, header| wire.insert(KafkaHeader { key: &header.key, value: header.value.as_deref() }))
+}

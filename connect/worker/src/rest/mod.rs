@@ -1,0 +1,100 @@
+//! REST, shape-compatible with Kafka Connect 4: paths, bodies, status codes and error texts.
+//!
+//! Never holds state: every answer comes from the [`Runtime`](crate::runtime::Runtime).
+
+mod connectors;
+mod error;
+mod offsets;
+mod plugins;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::definition::Plugins;
+use crate::runtime::Runtime;
+use error::RestError;
+
+/// Largest request body: a configuration is small.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// The version of Kafka Connect whose shapes these are.
+const SHAPES_OF_VERSION: &str = "4.2.0";
+
+/// Where the runtime appears once the worker has read its topics.
+#[derive(Clone, Default)]
+pub(crate) struct Slot {
+    runtime: Arc<OnceLock<Arc<Runtime>>>,
+}
+
+impl Slot {
+    pub(crate) fn fill(&self, runtime: Arc<Runtime>) {
+        let _ = self.runtime.set(runtime);
+    }
+
+    pub(crate) fn runtime(&self) -> Option<Arc<Runtime>> {
+        self.runtime.get().cloned()
+    }
+}
+
+#[derive(Clone)]
+struct Context {
+    slot: Slot,
+    plugins: Plugins,
+}
+
+impl Context {
+    fn runtime(&self) -> Result<Arc<Runtime>, RestError> {
+        let starting = || RestError::new(StatusCode::SERVICE_UNAVAILABLE, "the worker is still reading its topics");
+        self.slot.runtime().ok_or_else(starting)
+    }
+}
+
+pub(crate) fn router(slot: Slot, plugins: Plugins) -> Router {
+    Router::new()
+        .route("/", get(root))
+        .route("/health", get(health))
+        .route("/connectors", get(connectors::list).post(connectors::create))
+        .route("/connectors/", get(connectors::list).post(connectors::create))
+        .route("/connectors/{name}", get(connectors::info).delete(connectors::delete))
+        .route(
+            "/connectors/{name}/config",
+            get(connectors::config).put(connectors::put_config).patch(connectors::patch_config),
+        )
+        .route("/connectors/{name}/status", get(connectors::status))
+        .route("/connectors/{name}/tasks", get(connectors::tasks))
+        .route("/connectors/{name}/tasks/{task}/status", get(connectors::task_status))
+        .route("/connectors/{name}/tasks/{task}/restart", post(connectors::restart_task))
+        .route("/connectors/{name}/restart", post(connectors::restart))
+        .route("/connectors/{name}/pause", put(connectors::pause))
+        .route("/connectors/{name}/resume", put(connectors::resume))
+        .route("/connectors/{name}/stop", put(connectors::stop))
+        .route("/connectors/{name}/offsets", get(offsets::get).patch(offsets::patch).delete(offsets::delete))
+        .route("/connector-plugins", get(plugins::list))
+        .route("/connector-plugins/{class}/config", get(plugins::config))
+        .route("/connector-plugins/{class}/config/validate", put(plugins::validate))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Context { slot, plugins })
+}
+
+async fn root(State(context): State<Context>) -> Json<Value> {
+    let commit = concat!("weir-", env!("CARGO_PKG_VERSION"));
+    let cluster_id = context.slot.runtime().and_then(|runtime| runtime.shared.cluster_id.clone());
+    Json(json!({"version": SHAPES_OF_VERSION, "commit": commit, "kafka_cluster_id": cluster_id}))
+}
+
+/// As KIP-1017 has it.
+async fn health(State(context): State<Context>) -> (StatusCode, Json<Value>) {
+    match context.slot.runtime() {
+        Some(_) => (StatusCode::OK, Json(json!({"status": "healthy", "message": "the worker has read its topics"}))),
+        None => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"status": "starting", "message": "the worker is still reading its topics"})),
+        ),
+    }
+}

@@ -1,0 +1,305 @@
+//! Connectors and their tasks: created, started, paused, restarted, deleted; states kept and shown.
+//!
+//! Invariants: a failing task never stops another; a failed task is restarted, waiting longer each time, at most
+//! `restart.attempts.max` times in a row; a configuration is durable before it acts; nothing here waits for a task while
+//! the lock on the list is held.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde_json::{Value as Json, json};
+use tokio::sync::Mutex as AsyncMutex;
+use weir_connect_api::{Config, ConfigProblem, ConnectorKind};
+
+use crate::definition::Plugins;
+use crate::kafka::{Cluster, ClusterError};
+use crate::metrics::{ConnectorMetrics, Metrics};
+use crate::offsets::SharedOffsets;
+use crate::state::{State, TargetState};
+use crate::store::Table;
+use crate::tasks::{TaskHandle, TaskPlan};
+
+pub type RawConfig = IndexMap<String, String>;
+
+/// Why a wish could not be fulfilled.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    #[error("Connector {0} not found")]
+    Unknown(String),
+    #[error("Connector {0} already exists")]
+    Exists(String),
+    #[error("connector {name} has no task {task}")]
+    UnknownTask { name: String, task: usize },
+    #[error("{}", numbered(.0))]
+    Invalid(Vec<ConfigProblem>),
+    #[error("{0}")]
+    NotStopped(String),
+    #[error("{0}")]
+    Bad(String),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+/// Kafka Connect's list of errors.
+fn numbered(problems: &[ConfigProblem]) -> String {
+    let lines: String = problems.iter().enumerate().map(|(n, problem)| format!("\n{}. {problem}", n + 1)).collect();
+    format!("Connector configuration is invalid and contains the following {} error(s):{lines}", problems.len())
+}
+
+/// What all connectors of a worker share.
+pub struct Shared {
+    pub plugins: Plugins,
+    pub cluster: Cluster,
+    pub cluster_id: Option<String>,
+    pub offsets: SharedOffsets,
+    pub metrics: Metrics,
+    pub worker_id: String,
+    pub commit_every: Duration,
+    pub status: Table,
+}
+
+pub struct Runtime {
+    pub shared: Arc<Shared>,
+    configs: Table,
+    connectors: Mutex<BTreeMap<String, Entry>>,
+    /// Held through a change, so that changes happen one after the other.
+    changing: AsyncMutex<()>,
+}
+
+struct Entry {
+    raw: RawConfig,
+    config: Config,
+    kind: ConnectorKind,
+    target: TargetState,
+    tasks: Vec<TaskHandle>,
+    metrics: ConnectorMetrics,
+}
+
+/// A connector as REST shows it.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub name: String,
+    pub config: RawConfig,
+    pub kind: ConnectorKind,
+    pub state: State,
+    pub tasks: Vec<TaskView>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TaskView {
+    pub id: usize,
+    pub state: State,
+    pub trace: Option<String>,
+}
+
+impl Runtime {
+    pub fn new(shared: Arc<Shared>, configs: Table) -> Self {
+        Self { shared, configs, connectors: Mutex::default(), changing: AsyncMutex::default() }
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.connectors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what the config topic holds.
+    pub async fn restore(&self, rows: &BTreeMap<String, Json>) {
+        for (key, value) in rows {
+            let Some(name) = key.strip_prefix("connector-") else { continue };
+            let Ok(raw) = serde_json::from_value::<RawConfig>(value["properties"].clone()) else {
+                tracing::warn!(name, "the stored configuration of a connector is not understood: skipped");
+                continue;
+            };
+            let target = rows.get(&format!("target-state-{name}")).and_then(|row| row["state"].as_str());
+            let target = target.and_then(TargetState::parse).unwrap_or_default();
+            let _changing = self.changing.lock().await;
+            if let Err(error) = self.install(name, raw, target).await {
+                tracing::error!(name, %error, "a stored connector cannot be started");
+            }
+        }
+        self.show_states();
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.entries().keys().cloned().collect()
+    }
+
+    pub fn view(&self, name: &str) -> Result<View, RuntimeError> {
+        let entries = self.entries();
+        let entry = entries.get(name).ok_or_else(|| RuntimeError::Unknown(name.to_owned()))?;
+        let task = |(id, task): (usize, &TaskHandle)| {
+            let (state, trace) = task.status();
+            TaskView { id, state, trace }
+        };
+        Ok(View {
+            name: name.to_owned(),
+            config: entry.raw.clone(),
+            kind: entry.kind,
+            state: connector_state(entry.target),
+            tasks: entry.tasks.iter().enumerate().map(task).collect(),
+        })
+    }
+
+    /// Creates a connector; an error when there is one of that name.
+    pub async fn create(&self, name: &str, raw: RawConfig, target: TargetState) -> Result<(), RuntimeError> {
+        let _changing = self.changing.lock().await;
+        if self.entries().contains_key(name) {
+            return Err(RuntimeError::Exists(name.to_owned()));
+        }
+        self.store_and_install(name, raw, target).await
+    }
+
+    /// Creates a connector or gives one a new configuration; true when it was created. The same configuration again
+    /// changes nothing.
+    pub async fn put(&self, name: &str, raw: RawConfig) -> Result<bool, RuntimeError> {
+        let _changing = self.changing.lock().await;
+        let known = self.entries().get(name).map(|entry| (entry.raw == named(name, raw.clone()), entry.target));
+        match known {
+            Some((true, _)) => Ok(false),
+            Some((false, target)) => self.store_and_install(name, raw, target).await.map(|()| false),
+            None => self.store_and_install(name, raw, TargetState::Started).await.map(|()| true),
+        }
+    }
+
+    async fn store_and_install(&self, name: &str, raw: RawConfig, target: TargetState) -> Result<(), RuntimeError> {
+        let raw = named(name, raw);
+        self.shared.plugins.check(&raw).map_err(RuntimeError::Invalid)?;
+        let rows = vec![
+            (format!("connector-{name}"), Some(json!({"properties": raw}))),
+            (format!("target-state-{name}"), Some(target_row(target))),
+        ];
+        self.configs.put(rows).await?;
+        self.install(name, raw, target).await?;
+        self.show_states();
+        Ok(())
+    }
+
+    /// Stops what runs under that name and starts the new configuration.
+    async fn install(&self, name: &str, raw: RawConfig, target: TargetState) -> Result<(), RuntimeError> {
+        let (connector, config) = self.shared.plugins.check(&raw).map_err(RuntimeError::Invalid)?;
+        let kind = connector.kind();
+        self.end_tasks(name).await;
+        let metrics = self.shared.metrics.connector(name, kind);
+        let entry = Entry { raw, config, kind, target, tasks: Vec::new(), metrics };
+        self.entries().insert(name.to_owned(), entry);
+        self.begin_tasks(name)
+    }
+
+    /// Starts the tasks of a connector that is to run; a paused or stopped one gets none.
+    fn begin_tasks(&self, name: &str) -> Result<(), RuntimeError> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(name).ok_or_else(|| RuntimeError::Unknown(name.to_owned()))?;
+        if entry.target != TargetState::Started {
+            return Ok(());
+        }
+        let connector =
+            self.shared.plugins.class_of(&entry.raw).map_err(|problem| RuntimeError::Invalid(vec![problem]))?;
+        let count = connector.task_count(&entry.config, entry.config.usize("tasks.max")).max(1);
+        entry.tasks = (0..count)
+            .map(|index| {
+                TaskHandle::start(TaskPlan {
+                    shared: Arc::clone(&self.shared),
+                    connector: Arc::clone(connector),
+                    name: name.into(),
+                    index,
+                    config: entry.config.clone(),
+                    metrics: entry.metrics.clone(),
+                })
+            })
+            .collect();
+        Ok(())
+    }
+
+    async fn end_tasks(&self, name: &str) {
+        let tasks = self.entries().get_mut(name).map(|entry| std::mem::take(&mut entry.tasks)).unwrap_or_default();
+        futures::future::join_all(tasks.into_iter().map(TaskHandle::stop)).await;
+    }
+
+    pub async fn set_target(&self, name: &str, target: TargetState) -> Result<(), RuntimeError> {
+        let _changing = self.changing.lock().await;
+        let now = self.entries().get(name).map(|entry| entry.target);
+        let now = now.ok_or_else(|| RuntimeError::Unknown(name.to_owned()))?;
+        if now == target {
+            return Ok(());
+        }
+        self.configs.put(vec![(format!("target-state-{name}"), Some(target_row(target)))]).await?;
+        self.end_tasks(name).await;
+        if let Some(entry) = self.entries().get_mut(name) {
+            entry.target = target;
+        }
+        self.begin_tasks(name)?;
+        self.show_states();
+        Ok(())
+    }
+
+    /// Starts the tasks anew: all, or only the failed ones.
+    pub async fn restart(&self, name: &str, only_failed: bool) -> Result<(), RuntimeError> {
+        let _changing = self.changing.lock().await;
+        let view = self.view(name)?;
+        if only_failed && view.tasks.iter().all(|task| task.state != State::Failed) {
+            return Ok(());
+        }
+        self.end_tasks(name).await;
+        self.begin_tasks(name)
+    }
+
+    pub async fn restart_task(&self, name: &str, task: usize) -> Result<(), RuntimeError> {
+        if self.view(name)?.tasks.len() <= task {
+            return Err(RuntimeError::UnknownTask { name: name.to_owned(), task });
+        }
+        self.restart(name, false).await
+    }
+
+    pub async fn delete(&self, name: &str) -> Result<(), RuntimeError> {
+        let _changing = self.changing.lock().await;
+        self.view(name)?;
+        self.configs.put(vec![(format!("connector-{name}"), None), (format!("target-state-{name}"), None)]).await?;
+        let tasks = self.view(name)?.tasks.len();
+        self.end_tasks(name).await;
+        let mut gone = vec![(format!("status-connector-{name}"), None)];
+        gone.extend((0..tasks).map(|task| (format!("status-task-{name}-{task}"), None)));
+        self.shared.status.put(gone).await?;
+        if let Some(entry) = self.entries().remove(name) {
+            (0..tasks).for_each(|task| entry.metrics.remove_task(task));
+            entry.metrics.remove();
+        }
+        self.show_states();
+        Ok(())
+    }
+
+    /// Stops everything; what is configured stays configured.
+    pub async fn shutdown(&self) {
+        let _changing = self.changing.lock().await;
+        let names = self.names();
+        futures::future::join_all(names.iter().map(|name| self.end_tasks(name))).await;
+        self.configs.flush();
+    }
+
+    /// Brings the gauges of states up to date.
+    pub fn show_states(&self) {
+        let entries = self.entries();
+        let connectors: Vec<State> = entries.values().map(|entry| connector_state(entry.target)).collect();
+        let tasks: Vec<State> =
+            entries.values().flat_map(|entry| entry.tasks.iter().map(|task| task.status().0)).collect();
+        self.shared.metrics.set_states(&connectors, &tasks);
+    }
+}
+
+fn connector_state(target: TargetState) -> State {
+    match target {
+        TargetState::Started => State::Running,
+        TargetState::Paused => State::Paused,
+        TargetState::Stopped => State::Stopped,
+    }
+}
+
+fn target_row(target: TargetState) -> Json {
+    json!({"state": target.as_str()})
+}
+
+/// A configuration holds its own name, as in Kafka Connect.
+fn named(name: &str, mut raw: RawConfig) -> RawConfig {
+    raw.insert("name".to_owned(), name.to_owned());
+    raw
+}

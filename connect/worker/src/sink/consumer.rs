@@ -1,0 +1,364 @@
+//! The consumer of a sink task, in a thread of its own: librdkafka's calls block.
+//!
+//! Invariants: events reach the task in the order in which they happened; between `Revoked` and the next `Assigned` the
+//! task gets no records that count (each batch carries the generation it was read in); a full queue pauses fetching and
+//! never stops the thread from polling, so the member stays in its group however slow the destination is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use indexmap::IndexMap;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use weir_connect_api::{Header, Offsets, Record, SinkRecord, TopicPartition};
+
+use crate::converter::Converter;
+use crate::kafka::{Cluster, ClusterError};
+
+/// Batches that wait between the thread and the task.
+pub(super) const QUEUE_BATCHES: usize = 4;
+const BATCH_RECORDS_MAX: usize = 5_000;
+const BATCH_BYTES_MAX: usize = 4 << 20;
+const POLL: Duration = Duration::from_millis(50);
+/// The thread polls all the time but for while a sink opens partitions, which may wait for its destination to be back.
+const POLL_INTERVAL_MAX_MS: &str = "3600000";
+const STATISTICS_EVERY_MS: &str = "1000";
+
+/// What the thread tells the task.
+pub(super) enum Event {
+    Records {
+        generation: u64,
+        records: Vec<SinkRecord>,
+    },
+    /// Answer with the offsets to begin at; partitions left out begin at the group's.
+    Assigned {
+        generation: u64,
+        partitions: Vec<TopicPartition>,
+        reply: std_mpsc::SyncSender<Offsets>,
+    },
+    /// Answer when everything of them is written or dropped.
+    Revoked {
+        partitions: Vec<TopicPartition>,
+        reply: std_mpsc::SyncSender<()>,
+    },
+    /// The ends of the partitions, about once a second.
+    Ends(Offsets),
+    Failed(String),
+}
+
+/// What to read and how.
+pub(crate) struct Subscription {
+    pub topics: Vec<String>,
+    pub group: String,
+    pub key_converter: Converter,
+    pub value_converter: Converter,
+    /// librdkafka's own settings, from `consumer.override.…`.
+    pub overrides: IndexMap<String, String>,
+}
+
+impl Subscription {
+    /// What is left once the reader has taken its subscription.
+    pub(crate) fn none() -> Self {
+        Self {
+            topics: Vec::new(),
+            group: String::new(),
+            key_converter: Converter::Auto,
+            value_converter: Converter::Auto,
+            overrides: IndexMap::new(),
+        }
+    }
+}
+
+/// The running thread; ends when dropped.
+pub(super) struct Reader {
+    consumer: Arc<BaseConsumer<Context>>,
+    over: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Reader {
+    pub(super) fn start(
+        cluster: &Cluster,
+        client_id: &str,
+        subscription: Subscription,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self, ClusterError> {
+        let mut config = cluster.config(client_id, &IndexMap::new());
+        config.set("group.id", &subscription.group).set("enable.auto.commit", "false");
+        config.set("auto.offset.reset", "earliest").set("partition.assignment.strategy", "range");
+        config.set("max.poll.interval.ms", POLL_INTERVAL_MAX_MS).set("statistics.interval.ms", STATISTICS_EVERY_MS);
+        config.set("fetch.wait.max.ms", "100").set("queued.max.messages.kbytes", "16384");
+        for (key, value) in &subscription.overrides {
+            config.set(key, value);
+        }
+        let context = Context { events: events.clone(), generation: AtomicU64::new(0) };
+        let consumer = config.create_with_context(context).map_err(cluster.error("making a consumer"))?;
+        let consumer: Arc<BaseConsumer<Context>> = Arc::new(consumer);
+        let topics: Vec<&str> = subscription.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(cluster.error("subscribing"))?;
+        let over = Arc::new(AtomicBool::new(false));
+        let poller = Poller { consumer: Arc::clone(&consumer), over: Arc::clone(&over), events, subscription };
+        let thread = std::thread::Builder::new().name("sink-consumer".to_owned()).spawn(move || poller.run());
+        let thread = thread.map_err(|error| {
+            cluster.error(format!("starting a thread: {error}"))(rdkafka::error::KafkaError::Canceled)
+        })?;
+        Ok(Self { consumer, over, thread: Some(thread) })
+    }
+
+    /// Commits to the group, for lag only; a failure is told in the log and mended by the next commit.
+    pub(super) fn commit(&self, offsets: &Offsets) {
+        let mut list = TopicPartitionList::new();
+        for (place, offset) in offsets {
+            let _ = list.add_partition_offset(&place.topic, place.partition, Offset::Offset(*offset));
+        }
+        if list.count() > 0
+            && let Err(error) = self.consumer.commit(&list, rdkafka::consumer::CommitMode::Async)
+        {
+            tracing::warn!(%error, "the group's offsets are not committed");
+        }
+    }
+
+    /// Ends the thread and leaves the group. Blocks.
+    pub(super) fn stop(mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+pub(super) struct Context {
+    events: mpsc::Sender<Event>,
+    generation: AtomicU64,
+}
+
+impl Context {
+    fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        let (reply, answer) = std_mpsc::sync_channel(1);
+        let partitions = places(list);
+        if self.events.blocking_send(Event::Assigned { generation, partitions, reply }).is_err() {
+            return;
+        }
+        let Ok(offsets) = answer.recv() else { return };
+        for (place, offset) in offsets {
+            let _ = list.set_partition_offset(&place.topic, place.partition, Offset::Offset(offset));
+        }
+        if let Err(error) = consumer.assign(list) {
+            let _ = self.events.blocking_send(Event::Failed(format!("taking over partitions: {error}")));
+        }
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        let (reply, answer) = std_mpsc::sync_channel(1);
+        if self.events.blocking_send(Event::Revoked { partitions: places(list), reply }).is_ok() {
+            let _ = answer.recv();
+        }
+        let _ = consumer.unassign();
+    }
+}
+
+impl ClientContext for Context {
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = Offsets::new();
+        for topic in statistics.topics.values() {
+            for partition in topic.partitions.values().filter(|p| p.partition >= 0 && p.ls_offset >= 0) {
+                ends.insert(TopicPartition::new(topic.topic.as_str(), partition.partition), partition.ls_offset);
+            }
+        }
+        // A task that is busy gets the next ones.
+        let _ = self.events.try_send(Event::Ends(ends));
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),
+            _ => self.revoke(consumer, list),
+        }
+    }
+}
+
+fn places(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements().iter().map(|element| TopicPartition::new(element.topic(), element.partition())).collect()
+}
+
+struct Poller {
+    consumer: Arc<BaseConsumer<Context>>,
+    over: Arc<AtomicBool>,
+    events: mpsc::Sender<Event>,
+    subscription: Subscription,
+}
+
+impl Poller {
+    fn run(self) {
+        let mut names: IndexMap<String, Arc<str>> = IndexMap::new();
+        while !self.over.load(Ordering::Relaxed) {
+            let Some(first) = self.consumer.poll(POLL) else { continue };
+            let mut batch = Batch::default();
+            let mut next = Some(first);
+            while let Some(polled) = next {
+                match polled {
+                    Ok(message) => batch.push(&message, &mut names),
+                    Err(error) if is_passing(&error) => tracing::debug!(%error, "the consumer goes on"),
+                    Err(error) => {
+                        let _ = self.events.blocking_send(Event::Failed(format!("reading: {error}")));
+                        return;
+                    }
+                }
+                next = if batch.is_full() { None } else { self.consumer.poll(Duration::ZERO) };
+            }
+            if !batch.is_empty() && !self.hand_over(batch) {
+                return;
+            }
+        }
+    }
+
+    /// False when the task is gone.
+    fn hand_over(&self, batch: Batch) -> bool {
+        let generation = self.consumer.context().generation.load(Ordering::Relaxed);
+        let records = batch.finish(&self.subscription);
+        let mut event = Event::Records { generation, records };
+        let mut is_paused = false;
+        loop {
+            match self.events.try_send(event) {
+                Ok(()) => break,
+                Err(TrySendError::Closed(_)) => return false,
+                Err(TrySendError::Full(back)) => event = back,
+            }
+            if !is_paused {
+                self.each_assigned(|consumer, list| consumer.pause(list));
+                is_paused = true;
+            }
+            if self.over.load(Ordering::Relaxed) {
+                return false;
+            }
+            // Nothing is fetched now: this only serves rebalances.
+            if let Some(Ok(message)) = self.consumer.poll(POLL) {
+                self.read_again(&message);
+            }
+        }
+        if is_paused {
+            self.each_assigned(|consumer, list| consumer.resume(list));
+        }
+        true
+    }
+
+    /// A record that came although its partition is paused, after a rebalance: it is fetched again in its turn.
+    fn read_again(&self, message: &BorrowedMessage<'_>) {
+        let offset = Offset::Offset(message.offset());
+        if let Err(error) = self.consumer.seek(message.topic(), message.partition(), offset, POLL) {
+            let _ = self.events.blocking_send(Event::Failed(format!("going back in a partition: {error}")));
+        }
+        self.each_assigned(|consumer, list| consumer.pause(list));
+    }
+
+    fn each_assigned(
+        &self,
+        act: impl Fn(&BaseConsumer<Context>, &TopicPartitionList) -> rdkafka::error::KafkaResult<()>,
+    ) {
+        if let Ok(list) = self.consumer.assignment()
+            && let Err(error) = act(&self.consumer, &list)
+        {
+            tracing::debug!(%error, "pausing or resuming");
+        }
+    }
+}
+
+/// Errors that librdkafka mends by itself: a broker that is away, a topic that is not there yet.
+fn is_passing(error: &rdkafka::error::KafkaError) -> bool {
+    use rdkafka::types::RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(code) => !matches!(code, Code::Fatal | Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed),
+        None => false,
+    }
+}
+
+/// Records of one hand-over; their bytes lie in one allocation.
+#[derive(Default)]
+struct Batch {
+    bytes: BytesMut,
+    records: Vec<Raw>,
+}
+
+struct Raw {
+    origin: TopicPartition,
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    /// Ends in `Batch::bytes`: the key begins where the last value ended.
+    key_end: Option<usize>,
+    value_end: Option<usize>,
+    headers: Vec<Header>,
+}
+
+impl Batch {
+    fn push(&mut self, message: &BorrowedMessage<'_>, names: &mut IndexMap<String, Arc<str>>) {
+        let name = match names.get(message.topic()) {
+            Some(name) => Arc::clone(name),
+            None => Arc::clone(names.entry(message.topic().to_owned()).or_insert_with(|| message.topic().into())),
+        };
+        let mut append = |part: Option<&[u8]>| {
+            part.map(|part| {
+                self.bytes.extend_from_slice(part);
+                self.bytes.len()
+            })
+        };
+        self.records.push(Raw {
+            key_end: append(message.key()),
+            value_end: append(message.payload()),
+            origin: TopicPartition { topic: name, partition: message.partition() },
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis(),
+            headers: crate::source::headers(message),
+        });
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.records.len() >= BATCH_RECORDS_MAX || self.bytes.len() >= BATCH_BYTES_MAX
+    }
+
+    fn finish(self, subscription: &Subscription) -> Vec<SinkRecord> {
+        let bytes = self.bytes.freeze();
+        let mut begin = 0;
+        let mut cut = |end: Option<usize>| -> Option<Bytes> {
+            let end = end?;
+            let part = bytes.slice(begin..end);
+            begin = end;
+            Some(part)
+        };
+        let record = |raw: Raw| {
+            let (key, value) = (cut(raw.key_end), cut(raw.value_end));
+            let record = Record {
+                topic: Some(Arc::clone(&raw.origin.topic)),
+                partition: Some(raw.origin.partition),
+                key: subscription.key_converter.read(key),
+                value: subscription.value_converter.read(value),
+                timestamp_ms: raw.timestamp_ms,
+                headers: raw.headers,
+            };
+            SinkRecord { origin: raw.origin, offset: raw.offset, record }
+        };
+        self.records.into_iter().map(record).collect()
+    }
+}

@@ -1,0 +1,245 @@
+//! The task's side: records through the transforms into the sink, offsets back.
+//!
+//! Invariants: an offset is committed only once the sink says it is durable; a retriable error is repeated for ever, and
+//! shown; a batch read before a rebalance is never written after it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use weir_connect_api::{
+    Config, ConnectError, Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask, Stage, TopicPartition,
+};
+
+use super::consumer::{Event, QUEUE_BATCHES, Reader, Subscription};
+use crate::chain::Chain;
+use crate::dead_letters::DeadLetters;
+use crate::kafka::Cluster;
+use crate::metrics::ConnectorMetrics;
+use crate::retry::Backoff;
+
+/// The longest a record waits to be flushed when the sink does not say.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// What a run needs; everything but the task itself outlives it.
+pub(crate) struct SinkRun {
+    pub connector: Arc<str>,
+    pub task_index: usize,
+    /// With secrets resolved.
+    pub config: Config,
+    pub cluster: Cluster,
+    pub chain: Chain,
+    pub subscription: Subscription,
+    pub dead_letters: Arc<DeadLetters>,
+    pub metrics: ConnectorMetrics,
+}
+
+/// What a running task knows of its partitions.
+#[derive(Default)]
+struct Progress {
+    generation: u64,
+    assigned: BTreeSet<TopicPartition>,
+    durable: Offsets,
+    ends: Offsets,
+    /// Timestamp of the first record that is not known to be durable.
+    oldest_ms: Option<i64>,
+    flush_at: Option<Instant>,
+}
+
+impl SinkRun {
+    /// Runs until `stop` or an error that only a restart can help.
+    pub(crate) async fn run(
+        mut self,
+        mut task: Box<dyn SinkTask>,
+        stop: CancellationToken,
+    ) -> Result<(), ConnectError> {
+        let reporter: Arc<dyn RecordReporter> = Arc::clone(&self.dead_letters) as _;
+        let context = SinkContext {
+            connector: Arc::clone(&self.connector),
+            task_index: self.task_index,
+            config: self.config.clone(),
+            reporter,
+        };
+        self.repeat(task.as_mut(), &stop, Call::Start(context)).await?;
+        let (events, mut queue) = mpsc::channel(QUEUE_BATCHES);
+        let client_id = format!("{}-{}", self.connector, self.task_index);
+        let subscription = std::mem::replace(&mut self.subscription, Subscription::none());
+        let reader = Reader::start(&self.cluster, &client_id, subscription, events);
+        let reader = reader.map_err(|error| ConnectError::fatal(error.to_string()))?;
+        let mut progress = Progress::default();
+        let ended = self.work(task.as_mut(), &reader, &mut queue, &mut progress, &stop).await;
+        if ended.is_ok()
+            && let Ok(durable) = task.flush().await
+        {
+            reader.commit(&durable);
+        }
+        let assigned: Vec<_> = progress.assigned.into_iter().collect();
+        task.close(&assigned).await;
+        task.stop().await;
+        // Whoever waits in the thread for an answer gets none, and ends.
+        drop(queue);
+        let _ = tokio::task::spawn_blocking(move || reader.stop()).await;
+        ended
+    }
+
+    async fn work(
+        &mut self,
+        task: &mut dyn SinkTask,
+        reader: &Reader,
+        queue: &mut mpsc::Receiver<Event>,
+        progress: &mut Progress,
+        stop: &CancellationToken,
+    ) -> Result<(), ConnectError> {
+        let linger = task.linger().unwrap_or(FLUSH_EVERY);
+        loop {
+            let flush_at = progress.flush_at.unwrap_or_else(|| Instant::now() + FLUSH_EVERY);
+            let event = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                event = queue.recv() => event,
+                () = tokio::time::sleep_until(flush_at.into()) => {
+                    self.flush(task, reader, progress, stop).await?;
+                    continue;
+                }
+            };
+            match event {
+                None => return Err(ConnectError::retriable("the consumer ended by itself")),
+                Some(Event::Failed(message)) => return Err(ConnectError::fatal(message)),
+                Some(Event::Ends(ends)) => {
+                    progress.ends = ends;
+                    self.show_lag(progress);
+                }
+                Some(Event::Assigned { generation, partitions, reply }) => {
+                    progress.generation = generation;
+                    progress.assigned = partitions.iter().cloned().collect();
+                    progress.durable = self.repeat(task, stop, Call::Open(&partitions)).await?;
+                    let _ = reply.send(progress.durable.clone());
+                }
+                Some(Event::Revoked { partitions, reply }) => {
+                    self.flush(task, reader, progress, stop).await?;
+                    task.close(&partitions).await;
+                    progress.assigned.clear();
+                    progress.durable.clear();
+                    let _ = reply.send(());
+                }
+                Some(Event::Records { generation, records }) if generation == progress.generation => {
+                    self.put(task, records, progress, stop).await?;
+                    progress.flush_at.get_or_insert_with(|| Instant::now() + linger);
+                    if progress.flush_at.is_some_and(|at| Instant::now() >= at) {
+                        self.flush(task, reader, progress, stop).await?;
+                    }
+                }
+                Some(Event::Records { .. }) => {}
+            }
+        }
+    }
+
+    async fn put(
+        &mut self,
+        task: &mut dyn SinkTask,
+        records: Vec<SinkRecord>,
+        progress: &mut Progress,
+        stop: &CancellationToken,
+    ) -> Result<(), ConnectError> {
+        let mut read_to = Offsets::new();
+        let (mut bytes, count) = (0, records.len() as u64);
+        let mut kept = Vec::with_capacity(records.len());
+        for mut record in records {
+            read_to.insert(record.origin.clone(), record.offset + 1);
+            progress.oldest_ms = progress.oldest_ms.or(record.record.timestamp_ms);
+            bytes += record.record.value.size_bytes() as u64;
+            if self.chain.is_empty() {
+                kept.push(record);
+                continue;
+            }
+            let original = record.record.clone();
+            match self.chain.apply(&mut record.record) {
+                Ok(true) => kept.push(record),
+                Ok(false) => {}
+                Err(error) => {
+                    record.record = original;
+                    self.dead_letters.sink_record(&record, Stage::Transformation, &error).await?;
+                }
+            }
+        }
+        self.metrics.moved(count, bytes);
+        let began = Instant::now();
+        let put = task.put(kept, &read_to).await;
+        self.metrics.batch_took(began.elapsed());
+        match put {
+            Err(error) if error.is_retriable() => {
+                self.metrics.retried(&error, Duration::ZERO);
+                self.repeat(task, stop, Call::Flush).await.map(|durable| progress.durable.extend(durable))
+            }
+            result => result,
+        }
+    }
+
+    async fn flush(
+        &mut self,
+        task: &mut dyn SinkTask,
+        reader: &Reader,
+        progress: &mut Progress,
+        stop: &CancellationToken,
+    ) -> Result<(), ConnectError> {
+        let began = Instant::now();
+        let durable = self.repeat(task, stop, Call::Flush).await?;
+        if progress.flush_at.take().is_some() {
+            self.metrics.batch_took(began.elapsed());
+        }
+        let moved: Offsets =
+            durable.into_iter().filter(|(place, offset)| progress.durable.get(place) != Some(offset)).collect();
+        reader.commit(&moved);
+        progress.durable.extend(moved);
+        progress.oldest_ms = None;
+        self.show_lag(progress);
+        Ok(())
+    }
+
+    /// Makes a call until it succeeds, fails for good, or the task is stopped.
+    async fn repeat(
+        &mut self,
+        task: &mut dyn SinkTask,
+        stop: &CancellationToken,
+        call: Call<'_>,
+    ) -> Result<Offsets, ConnectError> {
+        let mut backoff = Backoff::default();
+        loop {
+            let result = match &call {
+                Call::Start(context) => task.start(context.clone()).await.map(|()| Offsets::new()),
+                Call::Open(partitions) => task.open(partitions).await,
+                Call::Flush => task.flush().await,
+            };
+            match result {
+                Err(error) if error.is_retriable() => {
+                    let waited = backoff.wait(stop, &error).await;
+                    self.metrics.retried(&error, waited);
+                    if stop.is_cancelled() {
+                        return Err(error);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn show_lag(&self, progress: &Progress) {
+        let behind = |place: &TopicPartition| {
+            let end = progress.ends.get(place)?;
+            Some((end - progress.durable.get(place)?).max(0))
+        };
+        let records: i64 = progress.assigned.iter().filter_map(behind).sum();
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
+        let age_ms = progress.oldest_ms.map_or(0, |oldest| (now_ms - oldest).max(0));
+        let seconds = if records == 0 { 0.0 } else { Duration::from_millis(age_ms.unsigned_abs()).as_secs_f64() };
+        self.metrics.lag(records, seconds);
+    }
+}
+
+/// What [`SinkRun::repeat`] calls.
+enum Call<'a> {
+    Start(SinkContext),
+    Open(&'a [TopicPartition]),
+    Flush,
+}

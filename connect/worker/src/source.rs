@@ -1,0 +1,231 @@
+//! One run of a source task: poll, transform, send, commit.
+//!
+//! Offsets are committed behind acknowledged records only; on start the records that were delivered beyond the committed
+//! offsets are shown to the task, so that it does not send them again.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rdkafka::Message;
+use rdkafka::message::{BorrowedMessage, Headers};
+use tokio_util::sync::CancellationToken;
+use weir_connect_api::{Config, ConnectError, DeliveredRecord, Header, SourceBatch, SourceContext, SourceTask, Stage};
+
+use crate::chain::Chain;
+use crate::dead_letters::DeadLetters;
+use crate::deliveries::BatchId;
+use crate::kafka::Cluster;
+use crate::metrics::ConnectorMetrics;
+use crate::offsets::SharedOffsets;
+use crate::producer::RecordProducer;
+use crate::retry::Backoff;
+use crate::store::{Change, canonical, source_partition};
+
+/// Records shown to a task at a time when it recovers.
+const RECOVERY_CHUNK_RECORDS: usize = 10_000;
+/// Records handed out and not yet acknowledged, at most; above that, polling waits.
+const UNSETTLED_RECORDS_MAX: usize = 400_000;
+const UNSETTLED_PAUSE: Duration = Duration::from_millis(5);
+
+/// What a run needs; everything but the task itself outlives it.
+pub(crate) struct SourceRun {
+    pub connector: Arc<str>,
+    pub task_index: usize,
+    /// With secrets resolved.
+    pub config: Config,
+    pub cluster: Cluster,
+    pub chain: Chain,
+    pub producer: RecordProducer,
+    pub dead_letters: Arc<DeadLetters>,
+    pub offsets: SharedOffsets,
+    pub commit_every: Duration,
+    pub metrics: ConnectorMetrics,
+}
+
+impl SourceRun {
+    /// Runs until `stop` or an error that only a restart can help.
+    pub(crate) async fn run(
+        mut self,
+        mut task: Box<dyn SourceTask>,
+        stop: CancellationToken,
+    ) -> Result<(), ConnectError> {
+        self.begin(task.as_mut()).await?;
+        let ended = self.work(task.as_mut(), &stop).await;
+        self.producer.flush().await;
+        let committed = self.commit(task.as_mut()).await;
+        task.stop().await;
+        ended.and(committed)
+    }
+
+    async fn begin(&mut self, task: &mut dyn SourceTask) -> Result<(), ConnectError> {
+        let position = self.offsets.position(&self.connector).await;
+        let offsets = position.offsets.iter().map(|(partition, offset)| (source_partition(partition), offset.clone()));
+        task.start(SourceContext {
+            connector: Arc::clone(&self.connector),
+            task_index: self.task_index,
+            config: self.config.clone(),
+            offsets: offsets.collect(),
+        })
+        .await?;
+        self.recover(task, position.bounds).await
+    }
+
+    /// Shows the task what lies in its topics behind the committed bounds.
+    async fn recover(
+        &mut self,
+        task: &mut dyn SourceTask,
+        bounds: BTreeMap<(String, i32), i64>,
+    ) -> Result<(), ConnectError> {
+        let mut topics: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
+        for ((topic, partition), offset) in bounds {
+            topics.entry(topic).or_default().insert(partition, offset);
+        }
+        for (topic, from) in topics {
+            let (cluster, read) = (self.cluster.clone(), topic.clone());
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut delivered = Vec::new();
+                cluster.read_to_end(&read, &from, |message| delivered.push(delivered_record(message)))?;
+                Ok::<_, crate::kafka::ClusterError>(delivered)
+            });
+            let delivered = reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+            let delivered = delivered.map_err(|error| ConnectError::retriable(error.to_string()))?;
+            tracing::debug!(connector = %self.connector, topic, records = delivered.len(), "recovering");
+            delivered.chunks(RECOVERY_CHUNK_RECORDS).try_for_each(|chunk| task.recover(chunk))?;
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self, task: &mut dyn SourceTask, stop: &CancellationToken) -> Result<(), ConnectError> {
+        let mut bounded: HashSet<Arc<str>> = HashSet::new();
+        let mut commit_at = Instant::now() + self.commit_every;
+        let mut backoff = Backoff::default();
+        while !stop.is_cancelled() {
+            let polled = tokio::select! {
+                polled = task.poll() => polled,
+                () = stop.cancelled() => return Ok(()),
+            };
+            match polled {
+                Ok(batches) => {
+                    backoff.reset();
+                    for batch in batches {
+                        self.send(batch, &mut bounded).await?;
+                    }
+                }
+                Err(error) if error.is_retriable() => self.metrics.retried(&error, backoff.wait(stop, &error).await),
+                Err(error) => return Err(error),
+            }
+            if let Some(refused) = self.producer.ledger().take_refused() {
+                return Err(refused);
+            }
+            self.count();
+            while self.producer.ledger().deliveries(|d| d.unsettled_records()) > UNSETTLED_RECORDS_MAX
+                && !stop.is_cancelled()
+            {
+                tokio::time::sleep(UNSETTLED_PAUSE).await;
+            }
+            if Instant::now() >= commit_at {
+                self.commit(task).await?;
+                commit_at = Instant::now() + self.commit_every;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, batch: SourceBatch, bounded: &mut HashSet<Arc<str>>) -> Result<(), ConnectError> {
+        let partition = canonical(&batch.partition);
+        let count = batch.records.len();
+        let id = self.producer.ledger().deliveries(|d| d.hand_out(partition, count, batch.offset_after));
+        for mut record in batch.records {
+            let original = record.clone();
+            match self.chain.apply(&mut record) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.let_go(id);
+                    continue;
+                }
+                Err(error) => {
+                    self.dead_letters.source_record(&original, Stage::Transformation, &error).await?;
+                    self.let_go(id);
+                    continue;
+                }
+            }
+            if let Some(topic) = &record.topic
+                && !bounded.contains(topic)
+            {
+                self.bound(topic).await?;
+                bounded.insert(Arc::clone(topic));
+            }
+            match self.producer.send(id, &record).await {
+                Ok(()) => {}
+                Err(error) if error.class == weir_connect_api::ErrorClass::Record => {
+                    self.dead_letters.source_record(&original, Stage::KafkaProduce, &error).await?;
+                    self.let_go(id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn let_go(&self, id: BatchId) {
+        self.producer.ledger().deliveries(|d| d.let_go(id));
+    }
+
+    /// Before the first record ever goes to a topic, notes where the topic ends: a recovery begins there.
+    async fn bound(&mut self, topic: &Arc<str>) -> Result<(), ConnectError> {
+        let known = self.offsets.position(&self.connector).await;
+        if known.bounds.keys().any(|(bounded, _)| **bounded == **topic) {
+            return Ok(());
+        }
+        let (cluster, name) = (self.cluster.clone(), topic.to_string());
+        let reading = tokio::task::spawn_blocking(move || cluster.watermarks(&name));
+        let watermarks = reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let watermarks = watermarks.map_err(|error| ConnectError::retriable(error.to_string()))?;
+        let mut bounds: BTreeMap<_, _> =
+            watermarks.into_iter().map(|(partition, (_, end))| ((topic.to_string(), partition), end)).collect();
+        // A topic that does not exist yet begins at 0 in every partition it will have.
+        bounds.entry((topic.to_string(), 0)).or_insert(0);
+        self.offsets.commit(&self.connector, Change { offsets: Vec::new(), bounds }).await
+    }
+
+    async fn commit(&mut self, task: &mut dyn SourceTask) -> Result<(), ConnectError> {
+        let change = self.producer.ledger().deliveries(|d| d.take_due());
+        if change.is_empty() {
+            return Ok(());
+        }
+        let committed: Vec<_> = change
+            .offsets
+            .iter()
+            .filter_map(|(partition, offset)| Some((source_partition(partition), offset.clone()?)))
+            .collect();
+        self.offsets.commit(&self.connector, change).await?;
+        task.committed(&committed).await
+    }
+
+    fn count(&self) {
+        let (records, bytes) = self.producer.ledger().take_acknowledged();
+        self.metrics.moved(records, bytes);
+    }
+}
+
+fn delivered_record(message: &BorrowedMessage<'_>) -> DeliveredRecord {
+    DeliveredRecord {
+        topic: message.topic().into(),
+        partition: message.partition(),
+        offset: message.offset(),
+        headers: headers(message),
+        value: message.payload().map(Bytes::copy_from_slice),
+    }
+}
+
+/// A message's headers in our own words.
+pub(crate) fn headers(message: &BorrowedMessage<'_>) -> Vec<Header> {
+    let Some(headers) = message.headers() else { return Vec::new() };
+    let header = |at: usize| {
+        let header = headers.get(at);
+        Header { key: header.key.into(), value: header.value.map(Bytes::copy_from_slice) }
+    };
+    (0..headers.count()).map(header).collect()
+}
