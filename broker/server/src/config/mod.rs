@@ -1,6 +1,7 @@
 //! Configuration: Kafka's keys, verbatim, from one table.
 //!
-//! [`table`] says which keys exist (rows in `broker_keys` and `topic_keys`), [`value`] checks one value, [`layers`]
+//! [`table`] says which keys exist (rows in `broker_keys`, `topic_keys`
+//! and `not_yet`), [`value`] checks one value, [`layers`]
 //! finds the value that counts among file, dynamic and topic settings, [`settings`] is the typed result that the rest of
 //! the broker reads, [`groups`] its part for consumer groups, [`listeners`] parses addresses, [`log`] makes a log's settings.
 //!
@@ -11,6 +12,7 @@ pub mod groups;
 pub mod layers;
 pub mod listeners;
 pub mod log;
+mod not_yet;
 pub mod settings;
 pub mod table;
 mod topic_keys;

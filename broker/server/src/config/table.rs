@@ -3,7 +3,9 @@
 //! DescribeConfigs, validation, the reference in the docs and the typed settings all read these rows. A row says what a
 //! key means; what it is set to lives elsewhere.
 
-use super::{broker_keys, topic_keys};
+use std::sync::LazyLock;
+
+use super::{broker_keys, not_yet, topic_keys};
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
@@ -149,11 +151,21 @@ pub(super) const fn times(name: &'static str, factor: i64) -> Synonym {
     Synonym { name, factor }
 }
 
-/// Every key of a scope, in the order of the reference.
+static BROKER: LazyLock<Vec<ConfigKey>> =
+    LazyLock::new(|| sorted(std::iter::once(broker_keys::KEYS).chain(not_yet::BROKER.iter().copied())));
+static TOPIC: LazyLock<Vec<ConfigKey>> = LazyLock::new(|| sorted([topic_keys::KEYS, not_yet::TOPIC].into_iter()));
+
+fn sorted(tables: impl Iterator<Item = &'static [ConfigKey]>) -> Vec<ConfigKey> {
+    let mut keys: Vec<ConfigKey> = tables.flatten().copied().collect();
+    keys.sort_by_key(|key| key.name);
+    keys
+}
+
+/// Every key of a scope, in alphabetical order.
 pub fn keys(scope: Scope) -> &'static [ConfigKey] {
     match scope {
-        Scope::Broker => broker_keys::KEYS,
-        Scope::Topic => topic_keys::KEYS,
+        Scope::Broker => &BROKER,
+        Scope::Topic => &TOPIC,
     }
 }
 
