@@ -40,8 +40,10 @@ pub(crate) struct Segment {
     bytes_since_index_entry: u64,
     /// Up to about where the index files reach.
     indexed_position: u64,
-    /// When it began, for `segment.ms`: the first batch's timestamp, else the clock.
+    /// When it began, for `segment.ms`, by its records: the first batch's timestamp, else the clock.
     pub(crate) began_ms: Option<i64>,
+    /// When it began by the clock: the first append that this process knows of, or the opening of the log.
+    pub(crate) in_use_since_ms: Option<i64>,
     pub(crate) jitter_ms: u64,
 }
 
@@ -85,6 +87,7 @@ impl Segment {
             bytes_since_index_entry: 0,
             indexed_position: 0,
             began_ms: None,
+            in_use_since_ms: None,
             jitter_ms: jitter(config),
         })
     }
@@ -101,6 +104,7 @@ impl Segment {
             bytes_since_index_entry: 0,
             indexed_position: 0,
             began_ms: None,
+            in_use_since_ms: None,
             jitter_ms: jitter(config),
         }
     }

@@ -274,6 +274,7 @@ impl Log {
             let began_ms = if checked.max_timestamp == NO_TIMESTAMP { now_ms } else { checked.max_timestamp };
             self.active_mut().began_ms = Some(began_ms);
         }
+        self.active_mut().in_use_since_ms.get_or_insert(now_ms);
         Ok(())
     }
 
@@ -338,8 +339,8 @@ impl Log {
 }
 
 /// Whether a segment has run for `segment.ms`, by the clock of its records where they have one.
-pub(super) fn is_old(segment: &Segment, config: &LogConfig, now_ms: i64, max_timestamp: i64) -> bool {
+fn is_old(segment: &Segment, config: &LogConfig, now_ms: i64, max_timestamp: i64) -> bool {
     let reference_ms = if max_timestamp == NO_TIMESTAMP { now_ms } else { max_timestamp };
     let age_ms = segment.began_ms.map_or(0, |began| reference_ms.saturating_sub(began));
-    age_ms > config.segment_ms.saturating_sub(segment.jitter_ms) as i64
+    age_ms > i64::try_from(config.segment_ms.saturating_sub(segment.jitter_ms)).unwrap_or(i64::MAX)
 }

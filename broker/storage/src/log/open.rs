@@ -113,9 +113,13 @@ impl Log {
         self.epochs = LeaderEpochs::from_entries(epochs.unwrap_or_default());
         if !is_new {
             let is_whole = is_clean && self.find_end()?;
-            if !is_whole {
+            if is_whole {
+                // A clean close synced everything, whatever the checkpoint says.
+                self.recovery_point = self.log_end_offset;
+            } else {
                 self.recover(report)?;
             }
+            self.active_mut().in_use_since_ms = Some(now_ms);
         }
         if self.log_end_offset < self.log_start_offset {
             // The log start was moved past everything that survived: nothing readable is left.

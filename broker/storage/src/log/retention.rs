@@ -6,7 +6,6 @@
 use std::io;
 use std::ops::RangeTo;
 
-use super::append::is_old;
 use super::{AppendError, Log};
 use crate::folder::{DELETED, INDEX, LOG, TIME_INDEX, with_suffix};
 
@@ -102,11 +101,14 @@ impl Log {
         });
     }
 
-    /// Ends the active segment if it is older than `segment.ms`, so that an idle topic's records can expire.
+    /// Ends the active segment if it has been written for longer than `segment.ms` by the clock, whatever its records
+    /// say, so that an idle topic's records can expire.
     pub fn roll_pass(&mut self, now_ms: i64) -> Result<(), AppendError> {
         self.check_healthy()?;
         let active = self.active();
-        if active.size_bytes() > 0 && is_old(active, &self.config, now_ms, now_ms) {
+        let age_ms = active.in_use_since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
+        let age_ms_max = self.config.segment_ms.saturating_sub(active.jitter_ms);
+        if active.size_bytes() > 0 && age_ms > i64::try_from(age_ms_max).unwrap_or(i64::MAX) {
             self.roll(self.log_end_offset, now_ms)?;
         }
         Ok(())

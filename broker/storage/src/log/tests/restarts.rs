@@ -43,7 +43,8 @@ fn a_clean_close_and_open_changes_nothing() {
     let closed = log.close(NOW).unwrap();
     assert_eq!((closed.recovery_point, closed.log_end_offset), (206, 206));
     let on_disk = files(&kit);
-    let (mut log, report) = kit.open(closed.recovery_point, true);
+    // The recovery point of a lost checkpoint is 0: after a clean close nothing needs it.
+    let (mut log, report) = kit.open(0, true);
     assert_eq!(report, RecoveryReport::default());
     assert_eq!(everything(&log), before);
     assert_eq!(log.recovery_point(), 206);

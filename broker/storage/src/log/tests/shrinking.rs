@@ -164,6 +164,17 @@ fn an_idle_segment_rolls_by_the_clock() {
 }
 
 #[test]
+fn records_from_long_ago_do_not_make_a_busy_segment_old() {
+    let kit = Kit::new();
+    let mut log = kit.create();
+    for n in 0..10 {
+        append(&mut log, batch_at(1_000 + n, 1)).unwrap();
+        log.roll_pass(NOW + n).unwrap();
+    }
+    assert_eq!(log.segment_count(), 1);
+}
+
+#[test]
 fn a_lost_time_index_does_not_make_a_segment_old() {
     let mut kit = kit();
     kit.config.retention_ms = Some(50_000);
