@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
@@ -391,6 +392,22 @@ async fn two_members_rebalance_over_their_own_connections() {
     assert_eq!(ask(&mut one, &gone, 5).await.error_code, 0);
     let third = ask(&mut two, &join_request("g", &second.member_id, 9), 9).await;
     assert_eq!((third.generation_id, third.members.len(), third.leader), (3, 1, second.member_id));
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_topic_of_groups_is_the_brokers_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start_in(folder.path()).await;
+    let mut connection = connect(&broker).await;
+    wait_for_coordinator_topic(&mut connection).await;
+    let name = TopicName(text("__consumer_offsets"));
+    let delete = DeleteTopicsRequest::default().with_topic_names(vec![name.clone()]);
+    let code = ask(&mut connection, &delete, 5).await.responses[0].error_code;
+    assert_eq!(code, ResponseError::InvalidRequest.code());
+    let grow = CreatePartitionsTopic::default().with_name(name).with_count(100);
+    let grown = ask(&mut connection, &CreatePartitionsRequest::default().with_topics(vec![grow]), 3).await;
+    assert_eq!(grown.results[0].error_code, ResponseError::InvalidPartitions.code());
     broker.shutdown().await;
 }
 

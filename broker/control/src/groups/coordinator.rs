@@ -98,19 +98,18 @@ impl Coordinator {
                 let id = sync.group.clone();
                 self.with_group(now, &id, |group, turn| match group {
                     Some(group) => group.on_sync(turn, request, sync),
-                    None => turn.reply(request, Reply::Sync(Err(GroupError::UnknownMemberId))),
+                    None => turn.reply(request, Reply::Sync(Err(no_such_group(&id)))),
                 })
             }
             Event::Heartbeat { request, group, member_id, instance_id, generation } => {
-                let group = self.groups.get_mut(&group);
                 let turn = turn(now, &self.config, &mut self.appends);
-                let result = group.map_or(Err(GroupError::UnknownMemberId), |group| {
+                let result = self.groups.get_mut(&group).map_or(Err(no_such_group(&group)), |group| {
                     group.on_heartbeat(&turn, &member_id, instance_id.as_deref(), generation)
                 });
                 vec![Effect::Reply { to: request, reply: Reply::Heartbeat(result) }]
             }
-            Event::Leave { request, group, leavers } => self.with_group(now, &group, |group, turn| {
-                let result = group.map_or(Err(GroupError::UnknownMemberId), |group| group.on_leave(turn, &leavers));
+            Event::Leave { request, group: id, leavers } => self.with_group(now, &id, |group, turn| {
+                let result = group.map_or(Err(no_such_group(&id)), |group| group.on_leave(turn, &leavers));
                 turn.reply(request, Reply::Leave(result));
             }),
             Event::Commit { request, commit } => self.on_commit(now, request, commit),
@@ -284,6 +283,11 @@ impl Coordinator {
 
 fn turn<'a>(now: Now, config: &'a GroupConfig, appends: &'a mut Appends) -> Turn<'a> {
     Turn { now, config, appends, effects: Vec::new() }
+}
+
+/// To a member of a group that is not there.
+fn no_such_group(id: &str) -> GroupError {
+    if is_valid_group_id(id) { GroupError::UnknownMemberId } else { GroupError::InvalidGroupId }
 }
 
 fn is_valid_group_id(id: &str) -> bool {

@@ -8,6 +8,7 @@ use weir_control::metadata::{CreatePartitionsError, MetadataImage, create_partit
 
 use super::convert::text;
 use super::error::{Failure, change_failure};
+use super::metadata::is_internal;
 use super::{Call, Context};
 
 pub(super) async fn handle(cx: &Context, _call: &Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
@@ -29,6 +30,10 @@ async fn create(cx: &Context, topic: &CreatePartitionsTopic, validate_only: bool
     });
     let decide = move |image: &MetadataImage| {
         let topic = image.topic(&name).ok_or_else(Failure::unknown_topic)?;
+        if is_internal(&topic.name) {
+            let message = format!("{} finds its keys by the number of its partitions: it stays", topic.name);
+            return Err(Failure::new(ResponseError::InvalidPartitions, message));
+        }
         let records = create_partitions(image, &brokers, topic, count, assignments).map_err(|error| failure(&error))?;
         Ok((records, ()))
     };

@@ -12,6 +12,7 @@ use weir_protocol::produce::TopicRef;
 
 use super::convert::{find_topic, text, topic_id, topic_name, uuid};
 use super::error::{Failure, change_failure};
+use super::metadata::is_internal;
 use super::{Call, Context};
 
 const ID_VERSION_MIN: i16 = 6;
@@ -60,6 +61,10 @@ async fn delete(cx: &Context, topic: TopicRef) -> Result<(), Failure> {
         return Err(Failure::new(ResponseError::TopicDeletionDisabled, message));
     }
     let decide = move |image: &MetadataImage| match (find_topic(image, &topic), &topic) {
+        (Some(found), _) if is_internal(&found.name) => {
+            let message = format!("{} belongs to the broker: it cannot be deleted", found.name);
+            Err(Failure::new(ResponseError::InvalidRequest, message))
+        }
         (Some(found), _) => Ok((delete_topic(found), Arc::clone(&found.name))),
         (None, TopicRef::Name(_)) => Err(Failure::unknown_topic()),
         (None, TopicRef::Id(_)) => Err(Failure::unknown_topic_id()),

@@ -117,7 +117,7 @@ fn collectors(scrape: &Scrape) -> prometheus::Result<Vec<Box<dyn Collector>>> {
             &["group", "topic"],
             &scrape.committed,
         )?,
-        gauge(
+        gauge_of_each(
             "weir_group_last_commit_timestamp_seconds",
             "When the group committed last, in seconds since 1970.",
             &["group"],
@@ -129,13 +129,19 @@ fn collectors(scrape: &Scrape) -> prometheus::Result<Vec<Box<dyn Collector>>> {
             &["group", "topic"],
             &scrape.lag,
         )?,
-        gauge(
+        gauge_of_each(
             "weir_group_lag_max_records",
             "The lag in the partition where it is largest.",
             &["group"],
             &scrape.lag_max,
         )?,
     ])
+}
+
+/// Of values that mean nothing when they are added up: what is beyond the limit is left out.
+fn gauge_of_each(name: &str, help: &str, labels: &[&str], series: &Series) -> prometheus::Result<Box<dyn Collector>> {
+    let shown = series.iter().take(METRIC_SERIES_MAX).map(|(values, value)| (values.clone(), *value)).collect();
+    gauge(name, help, labels, &shown)
 }
 
 fn gauge(name: &str, help: &str, labels: &[&str], series: &Series) -> prometheus::Result<Box<dyn Collector>> {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, join_all};
+use futures::future::{BoxFuture, FutureExt, join_all};
 use tokio::sync::Semaphore;
 use weir_control::groups::{AppendFailure, CommitPartition, CommittedOffset, GroupState, Protocol};
 
@@ -20,6 +20,8 @@ struct MemoryLog {
     disk: Option<Semaphore>,
     failure: Mutex<Option<AppendFailure>>,
     batch_bytes_max: Option<usize>,
+    /// Held by a test for as long as reading shall take.
+    reading: Mutex<()>,
 }
 
 impl OffsetsLog for MemoryLog {
@@ -45,6 +47,7 @@ impl OffsetsLog for MemoryLog {
     }
 
     fn replay(&self, partition: i32, replay: &mut Replay<'_>) -> Result<(), LoadError> {
+        let _reading = self.reading.lock().unwrap();
         let batches = self.partitions.lock().unwrap().get(&partition).cloned().unwrap_or_default();
         for bytes in batches {
             replay_batches(&bytes, replay)?;
@@ -241,6 +244,25 @@ async fn sessions_end_without_anybody_asking() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the session ends");
+    groups.stop().await;
+}
+
+#[tokio::test]
+async fn while_a_partition_is_read_its_groups_are_told_to_wait() {
+    let log = Arc::new(MemoryLog::default());
+    let groups = Groups::new(Arc::clone(&log) as _, GroupConfig::default(), Duration::from_secs(600));
+    {
+        let _reading = log.reading.lock().unwrap();
+        groups.open(1);
+        assert_eq!(groups.read("g", |_| ()), Err(GroupError::CoordinatorLoading));
+        assert_eq!(groups.read_all(|_| ()), Err(GroupError::CoordinatorLoading));
+        let answer = groups.commit(commit_of("g", 0, 1, "")).now_or_never();
+        assert_eq!(answer, Some(Err(GroupError::CoordinatorLoading)), "answered at once");
+    }
+    while groups.read_all(|_| ()) == Err(GroupError::CoordinatorLoading) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(groups.commit(commit_of("g", 0, 1, "")).await, Ok(vec![Ok(())]));
     groups.stop().await;
 }
 

@@ -224,7 +224,7 @@ impl Play {
         let assignments =
             assignments.map(|(name, what)| (self.clients[name].member_id.as_str().into(), metadata(what)));
         let sync = Sync {
-            group: GROUP.into(),
+            group: args.get("group").unwrap_or(GROUP).into(),
             member_id,
             instance_id,
             generation,
@@ -239,7 +239,8 @@ impl Play {
     fn heartbeat(&mut self, name: &str, args: &Args<'_>) {
         let (member_id, instance_id, generation) = self.identity(name, args);
         let request = self.request(name);
-        self.step(Event::Heartbeat { request, group: GROUP.into(), member_id, instance_id, generation });
+        let group = args.get("group").unwrap_or(GROUP).into();
+        self.step(Event::Heartbeat { request, group, member_id, instance_id, generation });
     }
 
     /// `a leave` or `tool leave a b instance:host-1`
