@@ -62,6 +62,26 @@ impl<'f> HeaderWalk<'f> {
         Ok(Step::Batch { position, header })
     }
 
+    /// Reads this much at once from here on.
+    pub(crate) fn read_ahead(&mut self, chunk_bytes: usize) {
+        self.chunk_bytes = chunk_bytes;
+    }
+
+    /// The whole batch that the last step found, from what was read ahead if it is all there, else into `buffer`.
+    pub(crate) fn batch<'b>(
+        &'b self,
+        position: u64,
+        size: usize,
+        buffer: &'b mut Vec<u8>,
+    ) -> io::Result<RecordBatch<'b>> {
+        let ahead =
+            position.checked_sub(self.chunk_start).and_then(|start| self.chunk.get(start as usize..)?.get(..size));
+        match ahead {
+            Some(bytes) => RecordBatch::parse(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+            None => read_batch(self.file, position, size, buffer),
+        }
+    }
+
     fn header_bytes(&mut self, position: u64) -> io::Result<[u8; HEADER_BYTES]> {
         let cached = self.chunk_start..self.chunk_start + self.chunk.len() as u64;
         if position < cached.start || position + HEADER_BYTES as u64 > cached.end {

@@ -83,7 +83,8 @@ impl Log {
             // Below the recovery point the bytes were synced: their places are wanted, not their sums.
             if header.next_offset() > recovery_point {
                 report.scanned_bytes += header.size_bytes() as u64;
-                if !read_batch(&file, position, header.size_bytes(), &mut buffer)?.crc_is_valid() {
+                walk.read_ahead(SCAN_CHUNK_BYTES);
+                if !walk.batch(position, header.size_bytes(), &mut buffer)?.crc_is_valid() {
                     break (position, Some("a batch whose crc is wrong".to_owned()));
                 }
             }
