@@ -1,4 +1,4 @@
-//! What tidies up while the broker runs: flushes and rolls by time, retention, checkpoints.
+//! What tidies up while the broker runs: flushes and rolls by time, retention, compaction, checkpoints.
 //!
 //! One loop calls passes; each pass goes over all partitions, holds a partition's lock only for a bounded piece of work,
 //! and never runs beside itself.
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{debug, error};
+use weir_storage::CompactionLimits;
 
 use crate::api::Context;
 use crate::clock::now_ms;
@@ -46,6 +47,7 @@ pub(crate) async fn run(cx: Arc<Context>, stop: CancellationToken) {
 struct Due {
     roll: Instant,
     retention: Instant,
+    compaction: Instant,
     checkpoint: Instant,
 }
 
@@ -55,12 +57,13 @@ impl Due {
         Self {
             roll: now + ROLL_INTERVAL,
             retention: now + settings.retention_check_interval,
+            compaction: now + settings.cleaner_backoff,
             checkpoint: now + settings.checkpoint_interval,
         }
     }
 
     fn next(&self) -> Instant {
-        self.roll.min(self.retention).min(self.checkpoint)
+        self.roll.min(self.retention).min(self.compaction).min(self.checkpoint)
     }
 
     fn pass(&mut self, cx: &Context) {
@@ -80,6 +83,10 @@ impl Due {
         }
         if is_due(&mut self.retention, settings.retention_check_interval) {
             for_each(cx, retain);
+        }
+        if is_due(&mut self.compaction, settings.cleaner_backoff) && settings.cleaner_enabled {
+            let limits = CompactionLimits { memory_bytes_max: settings.cleaner_memory_bytes_max };
+            for_each(cx, |partition| compact(cx, partition, &limits));
         }
         if is_due(&mut self.checkpoint, settings.checkpoint_interval)
             && let Err(error) = cx.partitions.write_checkpoints()
@@ -119,5 +126,28 @@ fn retain(partition: &Arc<Partition>) {
             None => {}
         }
         return;
+    }
+}
+
+/// Compacts a partition if that is worth doing. The work is done without the partition's lock.
+fn compact(cx: &Context, partition: &Arc<Partition>, limits: &CompactionLimits) {
+    let (topic, index) = (&partition.name.topic, partition.name.partition);
+    let Some(Some(job)) = partition.pass(|log, upto| log.compaction_plan(now_ms(), upto)) else { return };
+    let result = match job.run(limits) {
+        Ok(result) => result,
+        Err(error) => {
+            error!(%topic, partition = index, %error, "cannot compact a log; it stays as it is");
+            return;
+        }
+    };
+    let (bytes_before, bytes_after) = (result.bytes_before, result.bytes_after);
+    match partition.pass(|log, _| log.install_compaction(result)) {
+        Some(Ok(())) => {
+            cx.metrics.compaction_runs.inc();
+            debug!(%topic, partition = index, bytes_before, bytes_after, "log compacted");
+        }
+        Some(Err(error)) => error!(%topic, partition = index, %error, "cannot put a compacted log in place"),
+        // Deleted meanwhile.
+        None => {}
     }
 }

@@ -81,6 +81,14 @@ pub(super) const KEYS: &[ConfigKey] = &[
     row("log.cleaner.backoff.ms", Kind::Long, "15000", "Pause of the cleaner when no log needs compaction.")
         .at_least(0)
         .cluster_wide(),
+    row(
+        "log.cleaner.dedupe.buffer.size",
+        Kind::Long,
+        "134217728",
+        "Memory for the keys of a log that is being compacted; a log with more is compacted in several passes.",
+    )
+    .at_least(1 << 20)
+    .cluster_wide(),
     row("log.cleaner.delete.retention.ms", Kind::Long, "86400000", "Default of the topic key delete.retention.ms.")
         .at_least(0)
         .cluster_wide(),

@@ -46,6 +46,9 @@ pub struct Settings {
 
     pub retention_check_interval: Duration,
     pub checkpoint_interval: Duration,
+    pub cleaner_enabled: bool,
+    pub cleaner_backoff: Duration,
+    pub cleaner_memory_bytes_max: usize,
 
     pub groups: GroupSettings,
 }
@@ -88,6 +91,9 @@ impl Settings {
             connections_idle_max: read.duration("connections.max.idle.ms")?,
             retention_check_interval: read.duration("log.retention.check.interval.ms")?,
             checkpoint_interval: read.duration("log.flush.offset.checkpoint.interval.ms")?,
+            cleaner_enabled: read.boolean("log.cleaner.enable"),
+            cleaner_backoff: read.duration("log.cleaner.backoff.ms")?,
+            cleaner_memory_bytes_max: read.count("log.cleaner.dedupe.buffer.size")?,
             groups: GroupSettings::resolve(&read)?,
         })
     }

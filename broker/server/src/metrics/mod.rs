@@ -38,6 +38,7 @@ pub(crate) struct Metrics {
     pub log_append_seconds: Histogram,
     pub log_flush_seconds: Histogram,
     retention_deleted_bytes: IntCounterVec,
+    pub compaction_runs: IntCounter,
     dropped_series: IntCounter,
     topic_count: AtomicUsize,
 }
@@ -101,6 +102,10 @@ impl Metrics {
                 "weir_retention_deleted_bytes_total",
                 "Bytes deleted by retention, by time or size.",
                 &["topic"],
+            )?,
+            compaction_runs: register(
+                registry,
+                IntCounter::new("weir_compaction_runs_total", "Compactions of a partition that were put in place."),
             )?,
             dropped_series: register(
                 registry,
