@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::*;
@@ -140,6 +141,16 @@ impl Client {
     pub(crate) async fn fetch(&mut self, topic: &str, partition: i32, offset: i64) -> PartitionData {
         let response = self.call(12, &fetch_request(topic, partition, offset, 0, 0)).await;
         response.responses[0].partitions[0].clone()
+    }
+
+    /// Offset and timestamp of the record that ListOffsets finds in partition 0.
+    pub(crate) async fn list_offset(&mut self, topic: &str, timestamp: i64) -> (i64, i64) {
+        let partition = ListOffsetsPartition::default().with_timestamp(timestamp).with_current_leader_epoch(-1);
+        let topic = ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]);
+        let response = self.call(8, &ListOffsetsRequest::default().with_topics(vec![topic])).await;
+        let found = &response.topics[0].partitions[0];
+        assert_eq!(found.error_code, 0);
+        (found.offset, found.timestamp)
     }
 }
 

@@ -8,6 +8,7 @@ mod hostile;
 mod offsets;
 mod producing;
 mod restarts;
+mod tidying;
 mod topics;
 mod versions;
 

@@ -1,7 +1,6 @@
 //! Quirk 9, DeleteRecords and leader epochs: where records are.
 
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::*;
 use weir_types::batch::RecordBatchBuilder;
@@ -13,12 +12,7 @@ const OFFSET_OUT_OF_RANGE: i16 = 1;
 const UNKNOWN_LEADER_EPOCH: i16 = 75;
 
 async fn list(client: &mut Client, timestamp: i64) -> (i64, i64) {
-    let partition = ListOffsetsPartition::default().with_timestamp(timestamp).with_current_leader_epoch(-1);
-    let topic = ListOffsetsTopic::default().with_name(topic_name("orders")).with_partitions(vec![partition]);
-    let response = client.call(8, &ListOffsetsRequest::default().with_topics(vec![topic])).await;
-    let found = &response.topics[0].partitions[0];
-    assert_eq!(found.error_code, 0);
-    (found.offset, found.timestamp)
+    client.list_offset("orders", timestamp).await
 }
 
 async fn delete_before(client: &mut Client, offset: i64) -> (i16, i64) {
