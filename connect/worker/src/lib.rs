@@ -22,6 +22,7 @@ mod kafka;
 mod metrics;
 mod offsets;
 mod producer;
+pub mod rehearsal;
 mod rest;
 mod retry;
 pub mod runtime;
