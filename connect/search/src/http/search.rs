@@ -138,7 +138,7 @@ async fn run_bounded(app: &App, expressions: Vec<String>, body: Value) -> Result
     };
     match tokio::task::spawn_blocking(search).await {
         Ok(result) => result,
-        Err(error) => Err(SearchError::Request(format!("the search was cut off: {error}"))),
+        Err(error) => Err(SearchError::CutOff(error.to_string())),
     }
 }
 
@@ -184,7 +184,9 @@ fn answer_of(error: &SearchError) -> ErrorAnswer {
         SearchError::Aggregation(_) | SearchError::Request(_) => {
             (StatusCode::BAD_REQUEST, "illegal_argument_exception")
         }
-        SearchError::Index(_) => (StatusCode::INTERNAL_SERVER_ERROR, "search_phase_execution_exception"),
+        SearchError::Index(_) | SearchError::CutOff(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "search_phase_execution_exception")
+        }
         SearchError::Busy => (StatusCode::TOO_MANY_REQUESTS, "es_rejected_execution_exception"),
     };
     ErrorAnswer::new(status, kind, error.to_string())

@@ -9,48 +9,74 @@ pub type TopicOffsets = BTreeMap<String, BTreeMap<i32, i64>>;
 
 /// The offsets of all sinks that wrote into one shard. What a commit's payload holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SinkOffsets(BTreeMap<String, TopicOffsets>);
+pub(crate) struct SinkOffsets {
+    offsets: BySink,
+    /// Where offsets were set back: documents below these are in the shard already and must be replaced, not added.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    replays: BySink,
+}
+
+type BySink = BTreeMap<String, TopicOffsets>;
 
 impl SinkOffsets {
     pub(crate) fn of(&self, connector: &str) -> Option<&TopicOffsets> {
-        self.0.get(connector)
+        self.offsets.get(connector)
     }
 
     pub(crate) fn next_offset(&self, connector: &str, topic: &str, partition: i32) -> Option<i64> {
-        self.0.get(connector)?.get(topic)?.get(&partition).copied()
+        get(&self.offsets, connector, topic, partition)
     }
 
-    pub(crate) fn set(&mut self, connector: &str, topic: &str, partition: i32, next_offset: i64) {
-        // The usual case first, without allocating the keys again.
-        if let Some(slot) =
-            self.0.get_mut(connector).and_then(|topics| topics.get_mut(topic)).and_then(|all| all.get_mut(&partition))
-        {
-            *slot = next_offset;
-            return;
+    /// Whether a document of this offset may be in the shard although the offset was not taken yet.
+    pub(crate) fn is_replayed(&self, connector: &str, topic: &str, partition: i32, offset: i64) -> bool {
+        get(&self.replays, connector, topic, partition).is_some_and(|below| offset < below)
+    }
+
+    /// Moves a partition forward.
+    pub(crate) fn advance(&mut self, connector: &str, topic: &str, partition: i32, next_offset: i64) {
+        set(&mut self.offsets, connector, topic, partition, next_offset);
+    }
+
+    /// Sets a partition to any offset, or forgets it; what was taken beyond is replaced when it comes again.
+    pub(crate) fn reset(&mut self, connector: &str, topic: &str, partition: i32, next_offset: Option<i64>) {
+        let taken = self.next_offset(connector, topic, partition);
+        let replayed = get(&self.replays, connector, topic, partition);
+        if let Some(below) = taken.max(replayed) {
+            set(&mut self.replays, connector, topic, partition, below);
         }
-        let topics = self.0.entry(connector.to_owned()).or_default();
-        topics.entry(topic.to_owned()).or_default().insert(partition, next_offset);
-    }
-
-    /// Forgets a partition.
-    pub(crate) fn remove(&mut self, connector: &str, topic: &str, partition: i32) {
-        if let Some(partitions) = self.0.get_mut(connector).and_then(|topics| topics.get_mut(topic)) {
-            partitions.remove(&partition);
+        match next_offset {
+            Some(next_offset) => set(&mut self.offsets, connector, topic, partition, next_offset),
+            None => {
+                if let Some(partitions) = self.offsets.get_mut(connector).and_then(|topics| topics.get_mut(topic)) {
+                    partitions.remove(&partition);
+                }
+            }
         }
     }
 
     pub(crate) fn to_payload(&self) -> String {
-        serde_json::json!({ "offsets": self }).to_string()
+        serde_json::json!(self).to_string()
     }
 
     /// `None` when the payload is not one that this version wrote.
     pub(crate) fn from_payload(payload: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Payload {
-            offsets: SinkOffsets,
-        }
-        serde_json::from_str::<Payload>(payload).ok().map(|payload| payload.offsets)
+        serde_json::from_str(payload).ok()
     }
+}
+
+fn get(sinks: &BySink, connector: &str, topic: &str, partition: i32) -> Option<i64> {
+    sinks.get(connector)?.get(topic)?.get(&partition).copied()
+}
+
+fn set(sinks: &mut BySink, connector: &str, topic: &str, partition: i32, offset: i64) {
+    // The usual case first, without allocating the keys again.
+    let known = sinks.get_mut(connector).and_then(|topics| topics.get_mut(topic));
+    if let Some(slot) = known.and_then(|partitions| partitions.get_mut(&partition)) {
+        *slot = offset;
+        return;
+    }
+    let topics = sinks.entry(connector.to_owned()).or_default();
+    topics.entry(topic.to_owned()).or_default().insert(partition, offset);
 }
 
 #[cfg(test)]
@@ -60,11 +86,23 @@ mod tests {
     #[test]
     fn a_payload_reads_back_as_it_was_written() {
         let mut offsets = SinkOffsets::default();
-        offsets.set("es", "logs", 0, 7);
-        offsets.set("es", "logs", 3, 9);
-        offsets.set("es", "logs", 0, 8);
+        offsets.advance("es", "logs", 0, 7);
+        offsets.advance("es", "logs", 3, 9);
+        offsets.advance("es", "logs", 0, 8);
         assert_eq!(offsets.to_payload(), r#"{"offsets":{"es":{"logs":{"0":8,"3":9}}}}"#);
+        offsets.reset("es", "logs", 0, Some(2));
         assert_eq!(SinkOffsets::from_payload(&offsets.to_payload()), Some(offsets));
         assert_eq!(SinkOffsets::from_payload("gibberish"), None);
+    }
+
+    #[test]
+    fn what_was_taken_before_a_reset_is_known_to_be_there() {
+        let mut offsets = SinkOffsets::default();
+        offsets.advance("es", "logs", 0, 8);
+        assert!(!offsets.is_replayed("es", "logs", 0, 7));
+        offsets.reset("es", "logs", 0, None);
+        offsets.reset("es", "logs", 0, Some(3));
+        assert_eq!(offsets.next_offset("es", "logs", 0), Some(3));
+        assert!(offsets.is_replayed("es", "logs", 0, 7) && !offsets.is_replayed("es", "logs", 0, 8));
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -37,6 +38,8 @@ pub(crate) struct Shard {
     fields: Fields,
     reader: IndexReader,
     state: Mutex<State>,
+    /// Counts, for all shards together, how often uncommitted documents were lost.
+    losses: Arc<AtomicU64>,
     /// Of the generation of the searcher they were computed with.
     field_types: Mutex<Option<(u64, Arc<FieldTypes>)>>,
 }
@@ -72,6 +75,23 @@ pub(crate) enum Applied {
     Rejected(DocumentError),
 }
 
+/// Who writes.
+#[derive(Clone, Copy)]
+pub(crate) struct Sink<'a> {
+    pub(crate) connector: &'a str,
+    /// The losses it knows of: it went back to its stored offsets after them.
+    pub(crate) losses: u64,
+}
+
+/// Why a shard takes nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShardError {
+    #[error(transparent)]
+    Failed(#[from] tantivy::TantivyError),
+    #[error("documents were lost that this sink has to send again")]
+    Lost,
+}
+
 /// A document that was parsed, on its way into a shard.
 pub(crate) struct Prepared<'a> {
     pub(crate) document: &'a Document,
@@ -90,7 +110,7 @@ pub(crate) enum Content {
 
 impl Shard {
     /// Opens the shard, or creates it. A folder that no commit reached is begun anew.
-    pub(crate) fn open(name: ShardName, dir: PathBuf) -> tantivy::Result<Self> {
+    pub(crate) fn open(name: ShardName, dir: PathBuf, losses: Arc<AtomicU64>) -> tantivy::Result<Self> {
         fs::create_dir_all(&dir)?;
         let mut index = if dir.join("meta.json").exists() {
             Index::open_in_dir(&dir)?
@@ -107,7 +127,7 @@ impl Shard {
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let committed = index.load_metas()?.payload.and_then(|p| SinkOffsets::from_payload(&p)).unwrap_or_default();
         let state = Mutex::new(State { writer: None, committed });
-        Ok(Self { name, dir, index, fields, reader, state, field_types: Mutex::default() })
+        Ok(Self { name, dir, index, fields, reader, state, losses, field_types: Mutex::default() })
     }
 
     pub(crate) fn name(&self) -> &ShardName {
@@ -187,52 +207,66 @@ impl Shard {
     /// not open: nothing was done. On an error the writer is gone, and with it what was not committed.
     pub(crate) fn apply(
         &self,
-        connector: &str,
+        sink: Sink<'_>,
         documents: &mut Vec<(usize, Prepared<'_>)>,
         results: &mut [Applied],
-    ) -> tantivy::Result<bool> {
+    ) -> Result<bool, ShardError> {
         let mut state = self.state();
+        // Under the lock: a loss in this shard and a write after it must not leave a gap.
+        if self.losses.load(Ordering::Acquire) != sink.losses {
+            return Err(ShardError::Lost);
+        }
         if state.writer.is_none() {
             return Ok(false);
         }
         for (place, prepared) in documents.drain(..) {
-            match state.apply_one(self, connector, prepared) {
-                Ok(applied) => results[place] = applied,
-                Err(error) => {
-                    state.writer = None;
-                    return Err(error);
-                }
-            }
+            let applied = state.apply_one(self, sink.connector, prepared);
+            results[place] = self.or_lose(&mut state, applied)?;
         }
         Ok(true)
     }
 
     /// Commits what was applied, with its offsets, and makes it visible. Returns once it is on disk. On an error the
     /// writer is gone, and with it what was not committed.
-    pub(crate) fn commit(&self) -> tantivy::Result<()> {
+    pub(crate) fn commit(&self) -> Result<(), ShardError> {
         let mut state = self.state();
         let result = state.commit(self);
-        if result.is_err() {
-            state.writer = None;
-        }
-        result
+        self.or_lose(&mut state, result)
     }
 
     /// Commits and closes the writer.
-    pub(crate) fn close_writer(&self) -> tantivy::Result<()> {
+    pub(crate) fn close_writer(&self) -> Result<(), ShardError> {
         let mut state = self.state();
         let result = state.commit(self);
+        let result = self.or_lose(&mut state, result);
         state.writer = None;
         result
     }
 
-    /// Replaces the offsets of a sink, also those on disk.
-    pub(crate) fn set_offsets(&self, change: impl FnOnce(&mut SinkOffsets)) -> tantivy::Result<()> {
+    /// Sets or forgets a sink's offset of a partition, also on disk. The writer must be open.
+    pub(crate) fn reset_offset(
+        &self,
+        connector: &str,
+        topic: &str,
+        partition: i32,
+        offset: Option<i64>,
+    ) -> Result<(), ShardError> {
         let mut state = self.state();
-        let Some(open) = state.writer.as_mut() else { return Ok(()) };
-        change(&mut open.applied);
-        open.dirty_since.get_or_insert_with(Instant::now);
-        state.commit(self)
+        if let Some(open) = state.writer.as_mut() {
+            open.applied.reset(connector, topic, partition, offset);
+            open.dirty_since.get_or_insert_with(Instant::now);
+        }
+        let result = state.commit(self);
+        self.or_lose(&mut state, result)
+    }
+
+    /// A writer that failed cannot go on: it is dropped with what was not committed, and every sink has to know.
+    fn or_lose<T>(&self, state: &mut State, result: tantivy::Result<T>) -> Result<T, ShardError> {
+        result.map_err(|error| {
+            state.writer = None;
+            self.losses.fetch_add(1, Ordering::AcqRel);
+            ShardError::Failed(error)
+        })
     }
 
     /// Whether a document with this id is in the shard, committed or not.
@@ -285,8 +319,9 @@ impl State {
         if origin.offset < next_offset {
             return Ok(Applied::Duplicate);
         }
-        let applied = open.index(shard, prepared)?;
-        open.applied.set(connector, &origin.topic, origin.partition, origin.offset + 1);
+        let is_replayed = open.applied.is_replayed(connector, &origin.topic, origin.partition, origin.offset);
+        let applied = open.index(shard, prepared, is_replayed)?;
+        open.applied.advance(connector, &origin.topic, origin.partition, origin.offset + 1);
         open.used_at = Instant::now();
         open.dirty_since.get_or_insert(open.used_at);
         Ok(applied)
@@ -294,10 +329,12 @@ impl State {
 }
 
 impl OpenWriter {
-    fn index(&mut self, shard: &Shard, prepared: Prepared<'_>) -> tantivy::Result<Applied> {
+    fn index(&mut self, shard: &Shard, prepared: Prepared<'_>, is_replayed: bool) -> tantivy::Result<Applied> {
         let document = prepared.document;
         match (document.action, prepared.content) {
-            (Action::Append, Content::Fields(fields)) => self.writer.add_document(*fields).map(|_| Applied::Done),
+            (Action::Append, Content::Fields(fields)) if !is_replayed => {
+                self.writer.add_document(*fields).map(|_| Applied::Done)
+            }
             (Action::Create, Content::Fields(_)) if self.source(shard, &document.id)?.is_some() => {
                 Ok(Applied::Duplicate)
             }

@@ -14,7 +14,7 @@ use super::document::{self, Action, Document, DocumentError};
 use super::name::{self, ShardName};
 use super::offsets::TopicOffsets;
 use super::schema::{self, Fields};
-use super::shard::{Applied, Content, Prepared, Shard};
+use super::shard::{Applied, Content, Prepared, Shard, ShardError, Sink};
 use crate::config::SearchConfig;
 use crate::limits::{OPEN_WRITERS_MAX, SHARDS_MAX, WRITER_IDLE_MAX};
 
@@ -55,13 +55,14 @@ pub(crate) struct Shards {
     /// One opening or closing of writers at a time, so that their number stays bounded.
     opening_writer: Mutex<()>,
     /// Grows when uncommitted documents are lost.
-    losses: AtomicU64,
+    losses: Arc<AtomicU64>,
 }
 
 impl Shards {
     pub(crate) fn open(dir: PathBuf, config: SearchConfig) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
         let fields = Fields::of(&schema::schema()).map_err(io::Error::other)?;
+        let losses = Arc::new(AtomicU64::new(0));
         let mut open = BTreeMap::new();
         let mut unreadable = BTreeMap::new();
         for entry in fs::read_dir(&dir)? {
@@ -69,7 +70,7 @@ impl Shards {
             let Some(name) = path.file_name().and_then(|name| name.to_str()).and_then(ShardName::parse) else {
                 continue;
             };
-            match Shard::open(name.clone(), path) {
+            match Shard::open(name.clone(), path, Arc::clone(&losses)) {
                 Ok(shard) => {
                     open.insert(name.to_string(), Arc::new(shard));
                 }
@@ -79,7 +80,7 @@ impl Shards {
                 }
             }
         }
-        let (open, opening_writer, losses) = (RwLock::new(open), Mutex::new(()), AtomicU64::new(0));
+        let (open, opening_writer) = (RwLock::new(open), Mutex::new(()));
         Ok(Self { dir, config, fields, open, unreadable, opening_writer, losses })
     }
 
@@ -108,7 +109,7 @@ impl Shards {
     }
 
     /// Writes documents that come in offset order per partition. Nothing is durable before a commit.
-    pub(crate) fn write(&self, connector: &str, documents: &[Document]) -> Result<WriteReport, WriteError> {
+    pub(crate) fn write(&self, sink: Sink<'_>, documents: &[Document]) -> Result<WriteReport, WriteError> {
         let mut results = vec![Applied::Done; documents.len()];
         let mut by_shard: BTreeMap<ShardName, Vec<(usize, Prepared<'_>)>> = BTreeMap::new();
         for (place, document) in documents.iter().enumerate() {
@@ -120,7 +121,7 @@ impl Shards {
         }
         for (name, mut prepared) in by_shard {
             let shard = self.get_or_create(&name)?;
-            while !shard.apply(connector, &mut prepared, &mut results).map_err(|e| self.failed(&shard, e))? {
+            while !shard.apply(sink, &mut prepared, &mut results).map_err(|e| write_error(&shard, e))? {
                 self.open_writer(&shard)?;
             }
         }
@@ -141,7 +142,7 @@ impl Shards {
         for shard in self.all() {
             let used_at = shard.writer_used_at();
             if used_at.is_some_and(|used_at| now.saturating_duration_since(used_at) >= WRITER_IDLE_MAX) {
-                shard.close_writer().map_err(|e| self.failed(&shard, e))?;
+                shard.close_writer().map_err(|e| write_error(&shard, e))?;
             }
         }
         Ok(())
@@ -189,11 +190,7 @@ impl Shards {
                 continue;
             }
             self.open_writer(&shard)?;
-            let change = |offsets: &mut super::offsets::SinkOffsets| match offset {
-                Some(offset) => offsets.set(connector, topic, partition, offset),
-                None => offsets.remove(connector, topic, partition),
-            };
-            shard.set_offsets(change).map_err(|e| self.failed(&shard, e))?;
+            shard.reset_offset(connector, topic, partition, offset).map_err(|e| write_error(&shard, e))?;
         }
         Ok(())
     }
@@ -247,7 +244,7 @@ impl Shards {
             return Err(WriteError::TooManyShards);
         }
         let dir = self.dir.join(name.as_str());
-        let created = Shard::open(name.clone(), dir)
+        let created = Shard::open(name.clone(), dir, Arc::clone(&self.losses))
             .and_then(|shard| super::checkpoint::sync_dir(&self.dir).map(|()| shard).map_err(Into::into));
         let shard = created.map_err(|source| WriteError::Shard { shard: name.to_string(), source })?;
         let shard = Arc::new(shard);
@@ -263,23 +260,25 @@ impl Shards {
         open.sort_by_key(|(used_at, _)| *used_at);
         let too_many = (open.len() + 1).saturating_sub(OPEN_WRITERS_MAX);
         for (_, other) in open.iter().filter(|(_, other)| !Arc::ptr_eq(other, shard)).take(too_many) {
-            other.close_writer().map_err(|e| self.failed(other, e))?;
+            other.close_writer().map_err(|e| write_error(other, e))?;
         }
-        shard.open_writer(self.config.writer_memory_bytes).map_err(|e| self.failed(shard, e))
+        shard.open_writer(self.config.writer_memory_bytes).map_err(|e| write_error(shard, e.into()))
     }
 
     fn commit_where(&self, wanted: impl Fn(Instant) -> bool) -> Result<(), WriteError> {
         for shard in self.all() {
             if shard.dirty_since().is_some_and(&wanted) {
-                shard.commit().map_err(|e| self.failed(&shard, e))?;
+                shard.commit().map_err(|e| write_error(&shard, e))?;
             }
         }
         Ok(())
     }
+}
 
-    fn failed(&self, shard: &Shard, source: tantivy::TantivyError) -> WriteError {
-        self.losses.fetch_add(1, Ordering::AcqRel);
-        WriteError::Shard { shard: shard.name().to_string(), source }
+fn write_error(shard: &Shard, error: ShardError) -> WriteError {
+    match error {
+        ShardError::Lost => WriteError::Lost,
+        ShardError::Failed(source) => WriteError::Shard { shard: shard.name().to_string(), source },
     }
 }
 

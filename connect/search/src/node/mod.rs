@@ -15,6 +15,7 @@ use crate::error::OpenError;
 use crate::index::checkpoint::{self, Checkpoints};
 use crate::index::document::Document;
 use crate::index::offsets::TopicOffsets;
+use crate::index::shard::Sink;
 use crate::index::shards::{Shards, WriteError, WriteReport};
 use crate::limits::SEARCHES_MAX;
 use crate::metrics::Metrics;
@@ -105,28 +106,23 @@ impl SinkSession {
     /// Writes documents that come in offset order per partition. They are durable and visible after a commit, and a
     /// second time they are dropped, so a write that failed half-way may be repeated.
     pub async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, WriteError> {
-        self.check_losses()?;
         let (inner, connector) = (Arc::clone(&self.inner), Arc::clone(&self.connector));
-        blocking(move || inner.write(&connector, &documents)).await
+        let losses = self.losses;
+        blocking(move || inner.write(Sink { connector: &connector, losses }, &documents)).await
     }
 
     /// Makes all that was written durable and visible, then stores how far the sink is: `offsets` may lie above the
     /// last written document where records gave no document. Returns once both are on disk.
     pub async fn commit(&self, offsets: TopicOffsets) -> Result<(), WriteError> {
-        self.check_losses()?;
         let (inner, connector, losses) = (Arc::clone(&self.inner), Arc::clone(&self.connector), self.losses);
         blocking(move || inner.commit(&connector, &offsets, losses)).await
     }
 
-    /// Sets the stored offset of partitions, `None` forgets one. What is sent again below the old offset is indexed
-    /// again.
+    /// Sets the stored offset of partitions, `None` forgets one. What is sent again below the old offset takes the
+    /// place of what is there.
     pub async fn alter_offsets(&self, offsets: Vec<(String, i32, Option<i64>)>) -> Result<(), WriteError> {
         let (inner, connector) = (Arc::clone(&self.inner), Arc::clone(&self.connector));
         blocking(move || inner.alter_offsets(&connector, &offsets)).await
-    }
-
-    fn check_losses(&self) -> Result<(), WriteError> {
-        if self.inner.shards.losses() == self.losses { Ok(()) } else { Err(WriteError::Lost) }
     }
 }
 
@@ -135,9 +131,9 @@ impl Inner {
         self.checkpoints.read(connector).unwrap_or_else(|| self.shards.lowest_offsets(connector))
     }
 
-    fn write(&self, connector: &str, documents: &[Document]) -> Result<WriteReport, WriteError> {
+    fn write(&self, sink: Sink<'_>, documents: &[Document]) -> Result<WriteReport, WriteError> {
         let first = first_offsets(documents);
-        self.checkpoint(connector, |known| {
+        self.checkpoint(sink.connector, |known| {
             for (topic, partitions) in first {
                 let known = known.entry(topic).or_default();
                 for (partition, offset) in partitions {
@@ -145,7 +141,7 @@ impl Inner {
                 }
             }
         })?;
-        let report = self.shards.write(connector, documents)?;
+        let report = self.shards.write(sink, documents)?;
         self.metrics.count_written(documents, &report);
         Ok(report)
     }

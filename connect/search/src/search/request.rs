@@ -28,6 +28,8 @@ pub(crate) enum SearchError {
     Index(#[from] tantivy::TantivyError),
     #[error("too many searches are running: try again")]
     Busy,
+    #[error("the search was cut off: {0}")]
+    CutOff(String),
 }
 
 /// What is asked of the shards.

@@ -31,15 +31,22 @@ impl Server {
     }
 
     async fn open(log: Option<Arc<dyn BulkLog>>) -> Self {
+        let (early, late) = ((0..5).map(document).collect(), (5..12).map(document).collect());
+        // Two commits, so that there is more than one segment.
+        Self::with_documents(vec![early, late], log).await
+    }
+
+    /// Documents of the caller's, a commit for each batch.
+    pub(crate) async fn with_documents(batches: Vec<Vec<Document>>, log: Option<Arc<dyn BulkLog>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = SearchConfig { commit_interval: Duration::from_secs(3600), ..SearchConfig::new(dir.path()) };
         let node = SearchNode::open(config, &prometheus::Registry::new()).unwrap();
         let sink = node.sink("test");
-        // Two commits, so that there is more than one segment.
-        sink.write((0..5).map(document).collect()).await.unwrap();
-        node.commit_all().await.unwrap();
-        sink.write((5..12).map(document).collect()).await.unwrap();
-        node.commit_all().await.unwrap();
+        for batch in batches {
+            let report = sink.write(batch).await.unwrap();
+            assert_eq!(report.rejected, []);
+            node.commit_all().await.unwrap();
+        }
         Self { router: http::router(node, log), _dir: dir }
     }
 
@@ -106,6 +113,11 @@ fn document(number: i64) -> Document {
     if number == 0 {
         source.as_object_mut().unwrap().remove("level");
     }
+    with_source(number, &source)
+}
+
+/// Any document of the index `logs`.
+pub(crate) fn with_source(number: i64, source: &Value) -> Document {
     Document {
         index: "logs".into(),
         id: format!("t-0-{number}"),

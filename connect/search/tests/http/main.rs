@@ -3,3 +3,4 @@
 mod bulk;
 mod grafana;
 mod harness;
+mod robust;
