@@ -1,4 +1,4 @@
-//! `weir connect`: the worker's REST from a terminal. `weir connect run` and `test` are in `run` and `check`.
+//! `weir connect`: the worker's REST from a terminal, and the worker itself.
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -6,6 +6,8 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Map, Value as Json, json};
 
 use crate::args::OutputFormat;
+use crate::commands::serve;
+use crate::config::ConfigArgs;
 use crate::output::{Listing, Results, print_json, print_text};
 
 #[derive(Args)]
@@ -28,6 +30,11 @@ pub(crate) struct ConnectArgs {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Run a worker, with the connectors of a file
+    #[command(after_help = "Examples:\n  \
+        weir connect run -c pipeline.yaml\n  \
+        weir connect run -c pipeline.yaml --set connect.bootstrap.servers=kafka1:9092,kafka2:9092")]
+    Run(ConfigArgs),
     /// List connectors with their states
     List,
     /// Show a connector's state and that of its tasks, with what went wrong
@@ -74,6 +81,7 @@ pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
     let rest = Rest { http: Client::new(), url: args.url.trim_end_matches('/').to_owned() };
     let format = args.output;
     match args.action {
+        Action::Run(config) => serve::worker(&config).await,
         Action::List => list(&rest, format).await,
         Action::Status { name } => status(&rest, &name, format).await,
         Action::Config { name } => print_json(&rest.get(&format!("/connectors/{name}/config")).await?),

@@ -39,13 +39,18 @@ pub(crate) struct SearchArgs {
 
 /// Quiet: what a person who starts it by hand needs to know, they are told.
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
-    serve::run(&args.config, Parts { broker: true, search: true, log_level: "warn" }).await
+    serve::run(&args.config, Parts { broker: true, search: true, worker: true, log_level: "warn" }).await
 }
 
 pub(crate) async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
-    serve::run(&args.config, Parts { broker: true, search: false, log_level: "info" }).await
+    serve::run(&args.config, Parts { broker: true, search: false, worker: false, log_level: "info" }).await
+}
+
+/// `weir connect run`.
+pub(crate) async fn worker(config: &ConfigArgs) -> anyhow::Result<()> {
+    serve::run(config, Parts { broker: false, search: false, worker: true, log_level: "info" }).await
 }
 
 pub(crate) async fn search(args: SearchArgs) -> anyhow::Result<()> {
-    serve::run(&args.config, Parts { broker: false, search: true, log_level: "info" }).await
+    serve::run(&args.config, Parts { broker: false, search: true, worker: false, log_level: "info" }).await
 }

@@ -8,6 +8,7 @@
 //! business, which connect keys the worker's.
 
 mod broker;
+mod connect;
 mod overrides;
 mod process;
 mod properties;
@@ -20,6 +21,7 @@ mod tests;
 use std::path::PathBuf;
 
 use clap::Args;
+use indexmap::IndexMap;
 use weir_broker::Properties;
 use weir_connect::yaml::Node;
 use weir_connect_api::config::{Config as Checked, ConfigDef, ConfigProblem};
@@ -127,14 +129,20 @@ impl Config {
 
 /// Checks a part's settings against its definition; all that is wrong is said, one line each.
 fn checked(definition: &ConfigDef, settings: &Properties) -> Result<Checked, ConfigError> {
-    let raw = settings.iter().map(|(key, property)| (key.clone(), property.value.clone())).collect();
-    definition.parse(&raw).map_err(|problems| {
-        let line = |problem: &ConfigProblem| match settings.get(&problem.key) {
-            Some(property) => format!("{}: {problem}", property.origin),
-            None => problem.to_string(),
-        };
-        ConfigError(problems.iter().map(line).collect::<Vec<_>>().join("\n"))
-    })
+    definition.parse(&values(settings)).map_err(|problems| located(settings, &problems))
+}
+
+fn values(settings: &Properties) -> IndexMap<String, String> {
+    settings.iter().map(|(key, property)| (key.clone(), property.value.clone())).collect()
+}
+
+/// Problems with the places of their keys.
+fn located(settings: &Properties, problems: &[ConfigProblem]) -> ConfigError {
+    let line = |problem: &ConfigProblem| match settings.get(&problem.key) {
+        Some(property) => format!("{}: {problem}", property.origin),
+        None => problem.to_string(),
+    };
+    ConfigError(problems.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 fn not_utf8(name: &str, bytes: &[u8]) -> ConfigError {

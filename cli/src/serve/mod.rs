@@ -15,8 +15,10 @@ use prometheus::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 use weir_broker::{Broker, BrokerConfig};
+use weir_connect::{Plugins, Worker};
+use weir_connectors::Services;
 
-use crate::config::{Config, ConfigArgs, ConfigError};
+use crate::config::{Config, ConfigArgs, ConfigError, ProcessSettings};
 use crate::output::print_text;
 use banner::Banner;
 use search::Search;
@@ -29,6 +31,7 @@ const INTERRUPTED: i32 = 130;
 pub(crate) struct Parts {
     pub(crate) broker: bool,
     pub(crate) search: bool,
+    pub(crate) worker: bool,
     /// What is logged where nobody said.
     pub(crate) log_level: &'static str,
 }
@@ -57,33 +60,51 @@ pub(crate) async fn run(args: &ConfigArgs, parts: Parts) -> anyhow::Result<()> {
 }
 
 /// The parts that run, in the order of their start.
+#[derive(Default)]
 struct Running {
     broker: Option<Broker>,
     search: Option<Search>,
+    worker: Option<Worker>,
 }
 
 impl Running {
     async fn start(config: &Config, parts: Parts) -> anyhow::Result<Self> {
+        let mut running = Self::default();
+        match running.start_parts(config, parts).await {
+            Ok(()) => Ok(running),
+            Err(error) => running.stop().await.and(Err(error)),
+        }
+    }
+
+    async fn start_parts(&mut self, config: &Config, parts: Parts) -> anyhow::Result<()> {
         let data_dir = config.process_settings()?.data_dir;
-        // Everything is checked before anything is opened.
+        // What can be checked is checked before anything is opened.
         let search = parts.search.then(|| config.search_settings(&data_dir)).transpose()?;
+        let connectors =
+            if parts.worker { config.checked_connectors(&plugins(&Services::default()))? } else { Vec::new() };
+        config.worker(None)?;
         let registry = Registry::new();
-        let mut running = Self { broker: None, search: None };
         if parts.broker {
             let properties = config.broker_properties(&data_dir);
             let broker = BrokerConfig { properties, registry: registry.clone(), ..BrokerConfig::default() };
-            running.broker = Some(weir_broker::start(broker).await.map_err(refused)?);
+            self.broker = Some(weir_broker::start(broker).await.map_err(refused)?);
         }
         if let Some(settings) = search {
-            match Search::start(settings, registry).await {
-                Ok(search) => running.search = Some(search),
-                Err(error) => return running.stop().await.and(Err(error)),
-            }
+            self.search = Some(Search::start(settings, registry.clone()).await?);
         }
-        Ok(running)
+        if parts.worker {
+            let own_broker = self.broker.as_ref().and_then(|broker| broker.kafka_addresses().first());
+            let worker = config.worker(own_broker.map(ToString::to_string))?;
+            let services = Services { search: self.search.as_ref().map(|search| search.node().clone()) };
+            self.worker = Some(weir_connect::start(worker, plugins(&services), connectors, &registry).await?);
+        }
+        Ok(())
     }
 
     async fn stop(self) -> anyhow::Result<()> {
+        if let Some(worker) = self.worker {
+            worker.shutdown().await;
+        }
         let stopped = match self.search {
             Some(search) => search.stop().await.context("the search node did not keep all that was written"),
             None => Ok(()),
@@ -94,7 +115,7 @@ impl Running {
         stopped
     }
 
-    fn banner(&self, settings: &crate::config::ProcessSettings) -> Banner {
+    fn banner(&self, settings: &ProcessSettings) -> Banner {
         let mut banner = Banner::default();
         if let Some(broker) = &self.broker {
             banner.line("kafka", banner::host_port(broker.kafka_addresses()));
@@ -102,12 +123,20 @@ impl Running {
                 banner.line("metrics", format!("http://{}/metrics", banner::host_port(&[address])));
             }
         }
+        if let Some(worker) = &self.worker {
+            banner.line("connect", format!("http://{}", banner::host_port(worker.rest_addresses())));
+        }
         if let Some(search) = &self.search {
             banner.line("search", format!("http://{}", banner::host_port(search.addresses())));
         }
         banner.line("data", settings.data_dir.display().to_string());
         banner
     }
+}
+
+/// Every connector and transform that this binary has.
+pub(crate) fn plugins(services: &Services) -> Plugins {
+    Plugins { connectors: weir_connectors::connectors(services), transforms: weir_connectors::transforms() }
 }
 
 /// What the broker says of its configuration is for whoever wrote that.

@@ -43,6 +43,10 @@ impl Search {
         Ok(Self { node, addresses, servers, stop })
     }
 
+    pub(super) fn node(&self) -> &SearchNode {
+        &self.node
+    }
+
     pub(super) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
