@@ -126,6 +126,7 @@ impl<E: Entry> Index<E> {
         // A file that grew, but whose last bytes a power cut took, ends in zeros: no true entry but the first is one.
         if index.last.is_some_and(|last| written > 1 && last.is_zero()) {
             index.retain_while(|_| true)?;
+            index.cut()?;
         }
         Ok(index)
     }
@@ -204,8 +205,10 @@ impl<E: Entry> Index<E> {
         Ok(bytes.chunks_exact(E::BYTES).map(E::decode).collect())
     }
 
-    /// Keeps the longest first part of the file in which every entry rises and `keep` says yes; drops the rest, there
-    /// and on disk. For recovery, where nothing in the file is trusted, and for truncation.
+    /// Keeps the longest first part of the file in which every entry rises and `keep` says yes; forgets the rest. For
+    /// recovery, where nothing in the file is trusted, and for truncation. The file still has the rest until it is
+    /// overwritten or [`Self::cut`]: emptying thousands of files only to fill them again makes the file system flush
+    /// each of them.
     pub(crate) fn retain_while(&mut self, keep: impl Fn(E) -> bool) -> io::Result<()> {
         let mut entries = self.read(0, self.written)?;
         entries.append(&mut self.pending);
@@ -218,7 +221,13 @@ impl<E: Entry> Index<E> {
         let kept_on_disk = kept.min(self.written as usize);
         self.pending = entries[kept_on_disk..kept].to_vec();
         self.written = kept_on_disk as u32;
-        self.folder.fs.set_len(&*self.file()?, (kept_on_disk * E::BYTES) as u64)
+        Ok(())
+    }
+
+    /// Cuts off what the file has after the entries that count.
+    pub(crate) fn cut(&self) -> io::Result<()> {
+        let (file, len) = (self.file()?, u64::from(self.written) * E::BYTES as u64);
+        if file.metadata()?.len() == len { Ok(()) } else { self.folder.fs.set_len(&file, len) }
     }
 
     pub(crate) fn close_if_idle(&self) {
@@ -272,6 +281,7 @@ mod tests {
         index.append(time(10));
         assert_eq!(index.last_where(|_| true).unwrap(), Some(time(10)));
         index.retain_while(|e| e.relative_offset < 4).unwrap();
+        index.cut().unwrap();
         assert_eq!((index.count(), index.last()), (4, Some(time(3))));
         assert_eq!(std::fs::metadata(dir.path().join("00000000000000000007.timeindex")).unwrap().len(), 48);
     }

@@ -293,7 +293,9 @@ impl Segment {
             indexes.times.append(time_entry(largest, base));
         }
         indexes.offsets.write_pending()?;
-        indexes.times.write_pending()
+        indexes.times.write_pending()?;
+        indexes.offsets.cut()?;
+        indexes.times.cut()
     }
 
     /// Gives back blocks that were reserved and not used.
@@ -309,6 +311,8 @@ impl Segment {
         let indexes = self.indexes()?;
         indexes.offsets.retain_while(|entry| u64::from(entry.position) < position)?;
         indexes.times.retain_while(|entry| base + i64::from(entry.relative_offset) < offset)?;
+        indexes.offsets.cut()?;
+        indexes.times.cut()?;
         let last_time = indexes.times.last().map(|entry| from_time_entry(entry, base));
         let indexed = indexes.offsets.last().map_or(0, |entry| u64::from(entry.position));
         // Old entries that came back after a crash would point into batches written later.
