@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 use weir_control::metadata::MetadataImage;
 use weir_storage::{LogDir, LogDirError};
 
@@ -24,7 +25,7 @@ use crate::http::{self, Health};
 use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
 use crate::metrics::{Metrics, scrape};
 use crate::net::{self, BindError, Bound, Limits};
-use crate::partition::flush::FlusherThread;
+use crate::partition::flush::FlusherThreads;
 use crate::partition::{Partitions, RecoverError, Recovered};
 
 /// How long requests that have begun may take to be answered on shutdown.
@@ -57,12 +58,13 @@ pub struct Broker {
     cut: CancellationToken,
     tasks: TaskTracker,
     cx: Arc<Context>,
-    flusher_thread: FlusherThread,
+    flusher_threads: FlusherThreads,
 }
 
 /// Starts a broker in the current runtime; it serves when this returns.
 pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     check_properties(&config.properties)?;
+    raise_open_files_limit();
     let none = Overrides::new();
     let from_file = BrokerLayers { file: &config.properties, dynamic_broker: &none, dynamic_default: &none };
     let settings = Settings::resolve(from_file)?;
@@ -74,7 +76,7 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
 
     let metrics = Arc::new(Metrics::new(&config.registry)?);
     let (image, recovered) = recover(dir, &config.properties, settings.clone(), image, &metrics).await?;
-    let Recovered { partitions, flusher_thread } = recovered;
+    let Recovered { partitions, flusher_threads } = recovered;
     let groups = Arc::new(Groups::new(
         Arc::new(PartitionsLog::new(Arc::clone(&partitions))),
         settings.groups.config.clone(),
@@ -102,7 +104,7 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     http.serve(config.registry, config.routes, health.clone(), &tasks, &stop);
     health.set_ready();
     info!(node_id = settings.node_id, addresses = ?kafka_addresses, "broker started");
-    Ok(Broker { kafka_addresses, http_address, stop, cut, tasks, cx, flusher_thread })
+    Ok(Broker { kafka_addresses, http_address, stop, cut, tasks, cx, flusher_threads })
 }
 
 impl Broker {
@@ -126,9 +128,9 @@ impl Broker {
             self.cut.cancel();
             self.tasks.wait().await;
         }
-        let (cx, flusher_thread) = (self.cx, self.flusher_thread);
+        let (cx, flusher_threads) = (self.cx, self.flusher_threads);
         let closed = tokio::task::spawn_blocking(move || {
-            flusher_thread.stop();
+            flusher_threads.stop();
             cx.partitions.close(cx.settings().recovery_threads);
         });
         if let Err(panic) = closed.await {
@@ -175,6 +177,17 @@ fn with_bound_ports(advertised: &[Endpoint], listeners: &[Endpoint], bound: &[Bo
         }
     }
     advertised
+}
+
+/// Each partition keeps a file open: the usual soft limit of 1024 would end at a thousand partitions.
+fn raise_open_files_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, raised)
+    {
+        warn!(%error, ?limit, "cannot raise the limit of open files");
+    }
 }
 
 fn memory_share_bytes() -> usize {

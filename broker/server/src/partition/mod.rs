@@ -44,10 +44,19 @@ struct State {
     leader_epoch: i32,
     /// Exclusive end of what consumers see.
     high_watermark: i64,
-    /// Whether the flusher has this partition in its queue.
-    is_queued: bool,
+    flush: FlushProgress,
     /// Why the log could not be synced: what is not on disk by then will never be committed.
     sync_failure: Option<String>,
+}
+
+/// Where a partition stands with the flusher, which syncs it once at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FlushProgress {
+    Idle,
+    Queued,
+    Syncing,
+    /// Written to while it syncs: to be queued again.
+    SyncingStale,
 }
 
 enum LogState {
@@ -114,7 +123,7 @@ impl Partition {
             Ok(log) => LogState::Open(Box::new(log)),
             Err(reason) => LogState::Offline(reason),
         };
-        let state = State { log, leader_epoch, high_watermark, is_queued: false, sync_failure: None };
+        let state = State { log, leader_epoch, high_watermark, flush: FlushProgress::Idle, sync_failure: None };
         let partition = Arc::new(Self {
             name,
             state: Mutex::new(state),
@@ -297,14 +306,20 @@ impl Partition {
         }
     }
 
-    /// Puts the partition in the flusher's queue if it has anything to sync.
+    /// Sees to it that what is dirty gets synced.
     fn queue_flush(self: &Arc<Self>, state: &mut State) {
         let LogState::Open(log) = &state.log else { return };
         if log.recovery_point() >= log.log_end_offset() {
             state.high_watermark = log.log_end_offset();
-        } else if !state.is_queued {
-            state.is_queued = true;
-            self.flusher.queue(Arc::clone(self));
+            return;
+        }
+        match state.flush {
+            FlushProgress::Idle => {
+                state.flush = FlushProgress::Queued;
+                self.flusher.queue(Arc::clone(self));
+            }
+            FlushProgress::Syncing => state.flush = FlushProgress::SyncingStale,
+            FlushProgress::Queued | FlushProgress::SyncingStale => {}
         }
     }
 
@@ -317,17 +332,24 @@ impl Partition {
     }
 
     /// Syncs what is dirty and lets the high watermark follow. Called by the flusher, without the lock while it syncs.
-    fn flush(&self) {
+    fn flush(self: &Arc<Self>) {
         let ticket = {
             let mut state = self.lock();
-            state.is_queued = false;
             match state.open_log().ok().and_then(|log| log.dirty()) {
-                Some(ticket) => ticket,
-                None => return,
+                Some(ticket) => {
+                    state.flush = FlushProgress::Syncing;
+                    ticket
+                }
+                None => {
+                    state.flush = FlushProgress::Idle;
+                    return;
+                }
             }
         };
         let synced = ticket.sync();
         let mut state = self.lock();
+        let is_stale = state.flush == FlushProgress::SyncingStale;
+        state.flush = FlushProgress::Idle;
         let policy = self.flusher.policy();
         if let Ok(log) = state.open_log() {
             match synced {
@@ -346,6 +368,9 @@ impl Partition {
                     state.sync_failure = Some(error.to_string());
                 }
             }
+        }
+        if is_stale && state.sync_failure.is_none() {
+            self.queue_flush(&mut state);
         }
         drop(state);
         self.waiters.wake_all();

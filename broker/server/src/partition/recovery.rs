@@ -12,7 +12,7 @@ use weir_storage::{Checkpoints, FoundPartition, LogConfig, LogDir};
 use weir_types::TopicPartition;
 
 use super::Partition;
-use super::flush::{Flusher, FlusherThread};
+use super::flush::{Flusher, FlusherThreads};
 use super::registry::{Index, Origin, Partitions, Topic};
 use crate::clock::now_ms;
 use crate::config::log::log_config;
@@ -21,13 +21,13 @@ use crate::metrics::{Metrics, TopicMetrics};
 
 /// Why a broker's partitions could not be opened at all. A single log that cannot be opened is offline instead.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start the flush thread: {0}")]
+#[error("cannot start the flush threads: {0}")]
 pub struct RecoverError(#[from] io::Error);
 
 /// All partitions of the broker, open.
 pub(crate) struct Recovered {
     pub partitions: Arc<Partitions>,
-    pub flusher_thread: FlusherThread,
+    pub flusher_threads: FlusherThreads,
 }
 
 /// One log to open.
@@ -48,7 +48,7 @@ impl Partitions {
         image: &MetadataImage,
         metrics: &Arc<Metrics>,
     ) -> Result<Recovered, RecoverError> {
-        let (flusher, flusher_thread) = Flusher::start(settings.flush_policy, metrics)?;
+        let (flusher, flusher_threads) = Flusher::start(settings.flush_policy, metrics)?;
         let is_clean = dir.was_clean_shutdown();
         let mut found: HashMap<TopicPartition, FoundPartition> =
             dir.partitions().into_iter().map(|found| (found.partition.clone(), found)).collect();
@@ -81,7 +81,7 @@ impl Partitions {
             warn!(topic = %stray.topic, partition = stray.partition, "a folder belongs to no topic of this cluster; it is left alone");
         }
         partitions.open_all(jobs, &topics, settings.recovery_threads);
-        Ok(Recovered { partitions, flusher_thread })
+        Ok(Recovered { partitions, flusher_threads })
     }
 
     fn open_all(&self, jobs: Vec<Job>, topics: &[(Arc<TopicImage>, Arc<TopicMetrics>)], threads: usize) {
