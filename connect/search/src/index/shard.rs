@@ -243,6 +243,11 @@ impl Shard {
         result
     }
 
+    /// Drops the writer and what it holds: the shard is about to be deleted, and nobody has to send again.
+    pub(crate) fn abandon(&self) {
+        self.state().writer = None;
+    }
+
     /// Sets or forgets a sink's offset of a partition, also on disk. The writer must be open.
     pub(crate) fn reset_offset(
         &self,

@@ -156,6 +156,7 @@ impl Shards {
                 continue;
             }
             self.open.write().unwrap_or_else(PoisonError::into_inner).remove(shard.name().as_str());
+            shard.abandon();
             fs::remove_dir_all(shard.dir())?;
             tracing::info!(shard = %shard.name(), "deleted the shard: it is past the retention");
             count += 1;
