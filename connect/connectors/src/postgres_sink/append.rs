@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use sqlx::postgres::PgConnection;
+use weir_connect_api::ErrorClass;
 
 use super::batch::TableRows;
 use super::encode::row::Layout;
@@ -49,8 +50,16 @@ async fn copy(
         }
     }
     copy.send(&TRAILER[..]).await?;
-    copy.finish().await?;
+    copy.finish().await.map_err(copy_error)?;
     Ok(())
+}
+
+/// A value that is shorter than its column's type is a breach of the protocol to Postgres; here it means that the type
+/// has changed, or that the row is bad.
+fn copy_error(error: sqlx::Error) -> StatementError {
+    let is_protocol_violation = error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "08P01");
+    let error = StatementError::from(error);
+    if is_protocol_violation { StatementError { class: ErrorClass::Record, ..error } } else { error }
 }
 
 fn statement(layout: &Layout, present: u64) -> String {
