@@ -6,6 +6,7 @@
 pub mod file_source;
 pub mod postgres_sink;
 pub mod search_sink;
+mod transforms;
 
 use std::sync::Arc;
 
@@ -30,5 +31,5 @@ pub fn connectors(services: &Services) -> Vec<Arc<dyn Connector>> {
 
 /// Every built-in transform.
 pub fn transforms() -> Vec<Arc<dyn TransformPlugin>> {
-    Vec::new()
+    transforms::all()
 }
