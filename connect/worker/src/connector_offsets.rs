@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::{Map, Value, json};
 use weir_connect_api::{
@@ -22,6 +23,9 @@ use crate::store::{Change, canonical, source_partition};
 use crate::tasks::group_of;
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+/// A stopped task's place in its group is kept for a while, and as long its group takes no commits from others.
+const GROUP_EMPTY_LIMIT: Duration = Duration::from_secs(20);
+const GROUP_EMPTY_PAUSE: Duration = Duration::from_millis(500);
 
 /// A partition and an offset as REST has them: small JSON objects.
 pub(crate) type Place = Map<String, Value>;
@@ -172,5 +176,23 @@ fn commit(cluster: &Cluster, group: &str, offsets: &BTreeMap<TopicPartition, Opt
     if list.count() == 0 {
         return Ok(());
     }
-    group_client(cluster, group)?.commit(&list, CommitMode::Sync).map_err(cluster.error(&what))
+    let client = group_client(cluster, group)?;
+    let deadline = Instant::now() + GROUP_EMPTY_LIMIT;
+    loop {
+        match client.commit(&list, CommitMode::Sync) {
+            Err(error) if is_occupied(&error) && Instant::now() < deadline => std::thread::sleep(GROUP_EMPTY_PAUSE),
+            result => return result.map_err(cluster.error(&what)),
+        }
+    }
+}
+
+fn is_occupied(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::RebalanceInProgress
+        )
+    )
 }

@@ -31,6 +31,8 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 const POLL: Duration = Duration::from_millis(50);
 /// The thread polls all the time but for while a sink opens partitions, which may wait for its destination to be back.
 const POLL_INTERVAL_MAX_MS: &str = "3600000";
+/// How long the place of a member that ended is kept for it.
+const SESSION_TIMEOUT_MS: &str = "10000";
 const STATISTICS_EVERY_MS: &str = "1000";
 
 /// What the thread tells the task.
@@ -96,6 +98,8 @@ impl Reader {
         config.set("group.id", &subscription.group).set("enable.auto.commit", "false");
         config.set("auto.offset.reset", "earliest").set("partition.assignment.strategy", "range");
         config.set("max.poll.interval.ms", POLL_INTERVAL_MAX_MS).set("statistics.interval.ms", STATISTICS_EVERY_MS);
+        // A static member (KIP-345): after a kill the next run takes its place at once, without a rebalance.
+        config.set("group.instance.id", client_id).set("session.timeout.ms", SESSION_TIMEOUT_MS);
         config.set("fetch.wait.max.ms", "100").set("queued.max.messages.kbytes", "16384");
         for (key, value) in &subscription.overrides {
             config.set(key, value);
