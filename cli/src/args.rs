@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Groups(commands::groups::GroupsArgs),
     /// Create, watch and steer connectors
     Connect(commands::connect::ConnectArgs),
+    /// Say what is wrong with configuration files
+    Check(commands::check::CheckArgs),
     /// Print a script that completes weir's commands in a shell
     #[command(after_help = "Example:\n  weir completions bash > /etc/bash_completion.d/weir")]
     Completions { shell: clap_complete::Shell },

@@ -110,12 +110,17 @@ pub(crate) struct Results {
 impl Results {
     /// Says `done`, or keeps the first error and says the others.
     pub(crate) fn add(&mut self, done: &str, result: anyhow::Result<()>) -> anyhow::Result<()> {
+        let is_done = result.is_ok();
+        self.add_quietly(result);
+        if is_done { print_text(&format!("{done}\n")) } else { Ok(()) }
+    }
+
+    pub(crate) fn add_quietly(&mut self, result: anyhow::Result<()>) {
         match result {
-            Ok(()) => return print_text(&format!("{done}\n")),
+            Ok(()) => {}
             Err(error) if self.failed.is_some() => eprintln!("weir: {error:#}"),
             Err(error) => self.failed = Some(error),
         }
-        Ok(())
     }
 
     /// The first error.

@@ -1,5 +1,6 @@
 //! One file per family of commands. Each takes its arguments apart, asks the cluster, prints.
 
+pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod consume;
 pub(crate) mod groups;
@@ -22,6 +23,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Consume(args) => consume::run(args).await,
         Command::Groups(args) => groups::run(args).await,
         Command::Connect(args) => connect::run(args).await,
+        Command::Check(args) => check::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "weir", &mut script);

@@ -18,6 +18,11 @@ impl Config {
         WorkerConfig::parse(&values(&settings)).map_err(|problems| located(&settings, &problems))
     }
 
+    /// Whether the worker was told where brokers are, which it needs not be beside one in its own process.
+    pub(crate) fn names_brokers(&self) -> bool {
+        self.connect.contains_key(BOOTSTRAP_SERVERS)
+    }
+
     /// The connectors and tests of the file; nothing without one.
     pub(crate) fn connectors(&self) -> Result<Document, ConfigError> {
         Ok(self.document.as_ref().map(Document::read).transpose()?.unwrap_or_default())

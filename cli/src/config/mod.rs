@@ -8,6 +8,7 @@
 //! business, which connect keys the worker's.
 
 mod broker;
+mod check;
 mod connect;
 mod overrides;
 mod process;
@@ -26,6 +27,7 @@ use weir_broker::Properties;
 use weir_connect::yaml::Node;
 use weir_connect_api::config::{Config as Checked, ConfigDef, ConfigProblem};
 
+pub(crate) use check::{Counts, Findings};
 pub(crate) use process::{LogFormat, ProcessSettings};
 pub(crate) use search::SearchSettings;
 

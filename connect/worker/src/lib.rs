@@ -17,6 +17,7 @@ mod converter;
 mod dead_letters;
 pub mod definition;
 mod deliveries;
+mod dial;
 pub mod document;
 mod kafka;
 mod metrics;
@@ -37,5 +38,6 @@ pub mod yaml;
 
 pub use config::WorkerConfig;
 pub use definition::Plugins;
+pub use dial::dial;
 pub use document::Document;
 pub use worker::{StartError, Worker, start};

@@ -1,5 +1,7 @@
 //! `weir connect`: the worker's REST from a terminal, and the worker itself.
 
+mod apply;
+
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use reqwest::{Client, Method, StatusCode};
@@ -48,6 +50,12 @@ enum Action {
         #[arg(required = true, value_name = "KEY=VALUE")]
         config: Vec<String>,
     },
+    /// Bring a worker's connectors to what a file says; only what differs is restarted
+    #[command(after_help = "Examples:\n  \
+        weir connect apply pipeline.yaml --dry-run       # shows what would change\n  \
+        weir connect apply pipeline.yaml\n  \
+        weir connect apply pipeline.yaml --prune         # and deletes connectors that are not in the file")]
+    Apply(apply::ApplyArgs),
     /// Say what is wrong with a configuration, without creating anything
     Validate {
         #[arg(required = true, value_name = "KEY=VALUE")]
@@ -89,6 +97,7 @@ pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
             let path = format!("/connectors/{name}/config");
             print_json(&rest.call(Method::PUT, &path, Some(&parse(&config)?)).await?)
         }
+        Action::Apply(apply) => apply::run(&rest, &apply, format).await,
         Action::Validate { config } => validate(&rest, &parse(&config)?, format).await,
         Action::Pause { name } => rest.act(Method::PUT, &name, "pause", "paused").await,
         Action::Resume { name } => rest.act(Method::PUT, &name, "resume", "resumed").await,
