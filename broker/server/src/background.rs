@@ -80,6 +80,9 @@ impl Due {
                 partition.flush_if_due();
                 roll(partition);
             });
+            if let Err(error) = cx.partitions.remove_deleted_folders() {
+                error!(%error, "cannot remove the folders of deleted partitions; the next start tries again");
+            }
         }
         if is_due(&mut self.retention, settings.retention_check_interval) {
             for_each(cx, retain);

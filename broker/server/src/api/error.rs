@@ -87,8 +87,13 @@ fn append_code(error: &AppendError) -> ResponseError {
         AppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
         AppendError::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
         AppendError::OffsetMismatch { .. } | AppendError::OffsetOutOfRange { .. } => ResponseError::OffsetOutOfRange,
-        // Not a retriable error: a producer that retried for ever would hide that somebody must act.
-        AppendError::DiskFull { .. } | AppendError::Io { .. } | AppendError::Poisoned { .. } => {
+        // KAFKA_STORAGE_ERROR is retriable: producers would hang for their whole delivery timeout and say nothing, where
+        // somebody must act. This one fails at once, with the message.
+        AppendError::DiskFull { .. } => {
+            error!(%error, "an append failed");
+            ResponseError::PolicyViolation
+        }
+        AppendError::Io { .. } | AppendError::Poisoned { .. } => {
             error!(%error, "an append failed");
             ResponseError::KafkaStorageError
         }

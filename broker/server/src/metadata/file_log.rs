@@ -14,11 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crc_fast::{CrcAlgorithm, checksum};
+use rustix::fs::FallocateFlags;
 use tracing::{info, warn};
 use weir_control::metadata::{AppendFuture, MetadataImage, MetadataLog, MetadataLogError, MetadataRecord};
 
 const FILE_NAME: &str = "weir-metadata.log";
 const HEADER: &str = "weir-metadata 1\n";
+/// Room kept behind the end: hundreds of deletions.
+const RESERVED_BYTES: u64 = 64 * 1024;
 /// A log this many times longer than the image it describes is rewritten on open…
 const REWRITE_RATIO: usize = 4;
 /// …unless it is short anyway.
@@ -40,9 +43,38 @@ pub(crate) struct FileMetadataLog {
     state: Arc<Mutex<State>>,
 }
 
-/// `None` once an append has failed: what the file then holds is not known.
+/// `file` is `None` once a sync or a cut has failed: what the disk then holds is not known.
 struct State {
     file: Option<File>,
+    /// What was appended whole.
+    len: u64,
+}
+
+impl State {
+    fn append(&mut self, line: &[u8], path: &str) -> Result<(), MetadataLogError> {
+        let Some(mut file) = self.file.take() else {
+            return Err(MetadataLogError::Closed { path: path.to_owned() });
+        };
+        let fail = |error: io::Error| MetadataLogError::Write { path: path.to_owned(), reason: error.to_string() };
+        if let Err(error) = file.write_all(line) {
+            // A full disk, most likely: without the torn line the log goes on as soon as there is room.
+            if file.set_len(self.len).is_ok() {
+                self.file = Some(file);
+            }
+            return Err(fail(error));
+        }
+        file.sync_data().map_err(fail)?;
+        self.len += line.len() as u64;
+        reserve(&file, self.len);
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+/// Keeps room behind the end of the log, so that topics can be deleted when the disk is full. A file system that cannot
+/// reserve does without.
+fn reserve(file: &File, len: u64) {
+    let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, len, RESERVED_BYTES);
 }
 
 impl FileMetadataLog {
@@ -69,7 +101,9 @@ impl FileMetadataLog {
         }
         rewrite_if_long(&path, &image, intact_bytes).map_err(fail)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(fail)?;
-        Ok((Self { path, state: Arc::new(Mutex::new(State { file: Some(file) })) }, image))
+        let len = file.metadata().map_err(fail)?.len();
+        reserve(&file, len);
+        Ok((Self { path, state: Arc::new(Mutex::new(State { file: Some(file), len })) }, image))
     }
 }
 
@@ -80,14 +114,7 @@ impl MetadataLog for FileMetadataLog {
         let state = Arc::clone(&self.state);
         Box::pin(async move {
             let written = tokio::task::spawn_blocking(move || {
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(mut file) = state.file.take() else {
-                    return Err(MetadataLogError::Closed { path });
-                };
-                let outcome = file.write_all(&line).and_then(|()| file.sync_data());
-                outcome.map_err(|error| MetadataLogError::Write { path, reason: error.to_string() })?;
-                state.file = Some(file);
-                Ok(())
+                state.lock().unwrap_or_else(PoisonError::into_inner).append(&line, &path)
             });
             match written.await {
                 Ok(outcome) => outcome,

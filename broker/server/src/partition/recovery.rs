@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::{io, thread};
 
@@ -58,6 +58,7 @@ impl Partitions {
             flusher,
             metrics: Arc::clone(metrics),
             index: RwLock::default(),
+            has_deleted_folders: AtomicBool::new(false),
         });
         let topics: Vec<(Arc<TopicImage>, Arc<TopicMetrics>)> =
             image.topics().map(|topic| (Arc::clone(topic), metrics.topic(&topic.name))).collect();

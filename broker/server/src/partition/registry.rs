@@ -1,6 +1,7 @@
 //! Finding partitions, and keeping them what the metadata image says.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::{error, info};
@@ -24,6 +25,8 @@ pub(crate) struct Partitions {
     pub(super) flusher: Arc<Flusher>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) index: RwLock<Index>,
+    /// Whether folders of deleted partitions are still on disk.
+    pub(super) has_deleted_folders: AtomicBool,
 }
 
 #[derive(Default)]
@@ -172,6 +175,15 @@ impl Partitions {
         Partition::new(name, state.leader_epoch, log, &self.flusher, metrics)
     }
 
+    /// Removes the folders of deleted partitions, apart from the deletion itself: removing gigabytes takes a while. Who
+    /// still reads from them keeps the files that are open.
+    pub(crate) fn remove_deleted_folders(&self) -> std::io::Result<()> {
+        if self.has_deleted_folders.swap(false, Ordering::Relaxed) {
+            self.dir.remove_deleted()?;
+        }
+        Ok(())
+    }
+
     fn delete(&self, topic: &TopicImage) {
         let removed = self.index.write().unwrap_or_else(PoisonError::into_inner).remove(topic.id);
         let Some(removed) = removed else { return };
@@ -181,6 +193,7 @@ impl Partitions {
                 error!(topic = %topic.name, partition = partition.name.partition, %error, "cannot delete a partition's files");
             }
         }
+        self.has_deleted_folders.store(true, Ordering::Relaxed);
         self.metrics.forget_topic(&topic.name);
         info!(topic = %topic.name, partitions = removed.partitions.len(), "topic deleted");
     }

@@ -145,3 +145,22 @@ async fn topics_are_described_in_pages() {
     let expected: Vec<_> = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1)].map(|(n, i)| (n.to_owned(), i)).into();
     assert_eq!(seen, expected);
 }
+
+#[tokio::test]
+async fn a_deleted_topics_folders_go_from_the_disk() {
+    let broker = TestBroker::start(&[]).await;
+    let mut client = broker.client_with_topic("orders", 3).await;
+    client.produce("orders", 0, batch(&["a"])).await;
+    let folders = || {
+        let entries = std::fs::read_dir(broker.folder.path()).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("orders")).count()
+    };
+    assert_eq!(folders(), 3);
+    let topic = DeleteTopicState::default().with_name(Some(topic_name("orders")));
+    client.call(6, &DeleteTopicsRequest::default().with_topics(vec![topic])).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while folders() > 0 {
+        assert!(tokio::time::Instant::now() < deadline, "{} folders are left", folders());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
