@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnection;
 use weir_connect_api::ErrorClass;
 
 use super::batch::TableRows;
-use super::encode::row::Layout;
+use super::encode::layout::Layout;
 use super::error::StatementError;
 use super::name::quoted_list;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use weir_connect_api::{ConnectError, SinkRecord};
 
-use super::encode::row::{Layout, Rows};
+use super::encode::layout::{Layout, Rows};
 use super::offsets::Move;
 
 /// A batch with so many encoded bytes is full, however few its rows are.

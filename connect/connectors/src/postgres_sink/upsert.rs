@@ -16,7 +16,7 @@ use super::batch::TableRows;
 use super::catalogue::Kind;
 use super::encode::fields;
 use super::encode::json::{array_header, set_array_length};
-use super::encode::row::{Layout, Op};
+use super::encode::layout::{Layout, Op};
 use super::error::StatementError;
 use super::name::{quoted, quoted_list};
 

@@ -5,13 +5,16 @@
 //! row     i16 count of fields; the fields in the order of the columns
 //! ```
 //!
-//! [`row`] walks a record, [`json`] a JSON value; [`scalar`] has the rules of coercion, [`numeric`] and [`time`] the
-//! formats that need some arithmetic. Never talks to Postgres.
+//! [`layout`] says what a table's rows look like, [`row`] walks a record, [`object`] its fields, [`json`] a value;
+//! [`scalar`] has the rules of coercion, [`numeric`] and [`time`] the formats that need some arithmetic. Never talks to
+//! Postgres.
 
 pub(super) mod json;
-pub(super) mod numeric;
+pub(super) mod layout;
+mod numeric;
+mod object;
 pub(super) mod row;
-pub(super) mod scalar;
+mod scalar;
 pub(super) mod time;
 
 /// Writes a field: `value` writes what comes behind its length.

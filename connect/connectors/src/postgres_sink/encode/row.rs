@@ -1,59 +1,18 @@
 //! A record to a row: fields to columns, the key's columns, what is missing and what is unknown.
 
-use std::collections::HashMap;
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::DeserializeSeed;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use weir_connect_api::{ConnectError, Payload, SinkRecord};
 
 use super::json::{Field, Origin};
-use super::{field, null, scalar};
-use crate::postgres_sink::catalogue::{Kind, Table, described};
+use super::layout::{Layout, Op, Row, Rows};
+use super::object::{Fields, Object};
+use super::{null, scalar};
+use crate::postgres_sink::catalogue::{Kind, described};
 use crate::postgres_sink::config::{PkMode, Settings, UnknownFields};
-
-/// Positions in an object whose field is remembered: records of a topic mostly have the same fields in the same order.
-const REMEMBERED_MAX: usize = 128;
-/// Columns with a default that a record may leave out; of further ones the default is not used.
-const DEFAULTS_MAX: usize = 64;
-/// Postgres cuts longer names short, and the field would never find its column.
-const COLUMN_NAME_BYTES_MAX: usize = 63;
-
-/// What becomes of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::postgres_sink) enum Op {
-    Write,
-    /// Only the key counts.
-    Delete,
-}
-
-/// One encoded row: ranges of [`Rows`].
-#[derive(Debug, Clone)]
-pub(in crate::postgres_sink) struct Row {
-    pub(in crate::postgres_sink) bytes: Range<usize>,
-    /// The fields of the key; empty when rows have none.
-    pub(in crate::postgres_sink) key: Range<usize>,
-    /// Which of the columns with a default the row has.
-    pub(in crate::postgres_sink) present: u64,
-    pub(in crate::postgres_sink) op: Op,
-}
-
-/// Encoded rows in the order of their records.
-#[derive(Debug, Default)]
-pub(in crate::postgres_sink) struct Rows {
-    pub(in crate::postgres_sink) bytes: Vec<u8>,
-    pub(in crate::postgres_sink) keys: Vec<u8>,
-    pub(in crate::postgres_sink) rows: Vec<Row>,
-}
-
-impl Rows {
-    pub(in crate::postgres_sink) fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.keys.len()
-    }
-}
 
 /// Why a record is not a row.
 #[derive(Debug)]
@@ -61,69 +20,6 @@ pub(in crate::postgres_sink) enum RowError {
     Bad(ConnectError),
     /// Fields that want a column of their own first.
     Unknown(Vec<(String, Value)>),
-}
-
-/// How rows of one table are laid out: shared by the encoder and by what writes its rows.
-#[derive(Debug)]
-pub(in crate::postgres_sink) struct Layout {
-    pub(in crate::postgres_sink) table: Table,
-    /// By column; `None` for those that are never written.
-    pub(in crate::postgres_sink) kinds: Vec<Option<Kind>>,
-    /// By column: its bit in [`Row::present`].
-    default_bits: Vec<Option<u64>>,
-    /// The key's columns, in its order.
-    pub(in crate::postgres_sink) key: Vec<usize>,
-}
-
-impl Layout {
-    pub(in crate::postgres_sink) fn new(table: Table, settings: &Settings) -> Result<Self, ConnectError> {
-        let names = match settings.pk_mode {
-            PkMode::None => &[][..],
-            _ if settings.pk_fields.is_empty() => &table.primary_key[..],
-            _ => &settings.pk_fields[..],
-        };
-        if names.is_empty() && settings.is_upsert {
-            return Err(ConnectError::fatal(format!(
-                "table {} has no primary key, which upsert needs: create one or set pk.fields",
-                table.name
-            )));
-        }
-        let column = |name: &String| {
-            table.column(name).filter(|i| table.columns[*i].is_written()).ok_or_else(|| {
-                ConnectError::fatal(format!(
-                    "table {} has no column \"{name}\" that can be written, which pk.fields names: add it or correct pk.fields",
-                    table.name
-                ))
-            })
-        };
-        let key = names.iter().map(column).collect::<Result<_, _>>()?;
-        let kinds = table.columns.iter().map(|column| match &column.kind {
-            _ if column.is_generated => None,
-            Some(Kind::Array { element, .. }) if settings.is_upsert => Some(Kind::ArrayText(element.clone())),
-            kind => kind.clone(),
-        });
-        let kinds = kinds.collect();
-        let mut bits = (0..DEFAULTS_MAX).map(|bit| 1_u64 << bit);
-        let default_bits =
-            table.columns.iter().map(|c| if c.is_written() && c.has_default { bits.next() } else { None }).collect();
-        Ok(Self { kinds, default_bits, key, table })
-    }
-
-    /// The columns that a row with these defaults present has, in order.
-    pub(in crate::postgres_sink) fn columns(&self, present: u64) -> impl Iterator<Item = usize> {
-        (0..self.kinds.len())
-            .filter(|i| self.kinds[*i].is_some())
-            .filter(move |i| self.default_bits[*i].is_none_or(|bit| present & bit != 0))
-    }
-}
-
-/// What a field's name leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
-    Column(usize),
-    /// Known, but never written.
-    Skipped,
-    Unknown,
 }
 
 /// Turns the records of one table into rows. Buffers are reused from record to record.
@@ -136,40 +32,10 @@ pub(in crate::postgres_sink) struct RowEncoder {
     fields: Fields,
 }
 
-/// The state of one record's fields.
-struct Fields {
-    targets: HashMap<String, Target>,
-    /// By position in the object: which field stood there last.
-    remembered: Vec<(String, Target)>,
-    /// Encoded fields in the order they came.
-    scratch: Vec<u8>,
-    /// By column: where its field stands in `scratch`.
-    spans: Vec<Option<Range<usize>>>,
-    /// The unknown field just met.
-    unknown_name: String,
-    unknown: Vec<(String, Value)>,
-    /// `"name":value,` of unknown fields that go to a jsonb column.
-    extra: Vec<u8>,
-    /// The column that failed.
-    failed: Option<usize>,
-}
-
 impl RowEncoder {
     pub(in crate::postgres_sink) fn new(layout: Arc<Layout>, settings: &Settings) -> Self {
-        let target = |i: usize| if layout.kinds[i].is_some() { Target::Column(i) } else { Target::Skipped };
-        let targets = layout.table.columns.iter().enumerate().map(|(i, column)| (column.name.clone(), target(i)));
-        let fields = Fields {
-            targets: targets.collect(),
-            remembered: Vec::new(),
-            scratch: Vec::new(),
-            spans: vec![None; layout.kinds.len()],
-            unknown_name: String::new(),
-            unknown: Vec::new(),
-            extra: Vec::new(),
-            failed: None,
-        };
         Self {
-            fields,
+            fields: Fields::new(&layout),
             pk_mode: settings.pk_mode,
             deletes: settings.deletes,
             unknown_fields: settings.unknown_fields.clone(),
@@ -395,155 +261,4 @@ fn tree_into(value: &Value, kind: &Kind, column: usize, fields: &mut Fields) -> 
     field.deserialize(value).map_err(|e| e.to_string())?;
     fields.spans[column] = Some(start..fields.scratch.len());
     Ok(())
-}
-
-impl Fields {
-    fn reset(&mut self) {
-        self.scratch.clear();
-        self.spans.fill(None);
-        self.unknown.clear();
-        self.extra.clear();
-        self.failed = None;
-    }
-
-    fn set(&mut self, column: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>) -> Result<(), String> {
-        let start = self.scratch.len();
-        field(&mut self.scratch, write)?;
-        self.spans[column] = Some(start..self.scratch.len());
-        Ok(())
-    }
-
-    fn target(&mut self, position: usize, name: &str) -> Target {
-        if let Some((remembered, target)) = self.remembered.get(position)
-            && remembered == name
-        {
-            return *target;
-        }
-        let target = self.targets.get(name).copied().unwrap_or(Target::Unknown);
-        if let Some(slot) = self.remembered.get_mut(position) {
-            *slot = (name.to_owned(), target);
-        } else if position == self.remembered.len() && position < REMEMBERED_MAX {
-            self.remembered.push((name.to_owned(), target));
-        }
-        target
-    }
-}
-
-/// A JSON object whose fields are columns.
-struct Object<'a> {
-    layout: &'a Layout,
-    policy: &'a UnknownFields,
-    fields: &'a mut Fields,
-    origin: Origin,
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { layout, policy, fields, origin } = self;
-        let mut position = 0;
-        while let Some(target) = map.next_key_seed(Name { position, fields })? {
-            position += 1;
-            match target {
-                Target::Column(column) => {
-                    let Some(kind) = &layout.kinds[column] else { continue };
-                    let start = fields.scratch.len();
-                    let read = map.next_value_seed(Field { kind, origin, out: &mut fields.scratch });
-                    if let Err(error) = read {
-                        fields.failed = Some(column);
-                        return Err(error);
-                    }
-                    fields.spans[column] = Some(start..fields.scratch.len());
-                }
-                Target::Skipped => drop(map.next_value::<IgnoredAny>()?),
-                Target::Unknown => unknown(&mut map, policy, fields, origin)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-fn unknown<'de, A: MapAccess<'de>>(
-    map: &mut A,
-    policy: &UnknownFields,
-    fields: &mut Fields,
-    origin: Origin,
-) -> Result<(), A::Error> {
-    match policy {
-        UnknownFields::Ignore => drop(map.next_value::<IgnoredAny>()?),
-        UnknownFields::Error => {
-            return Err(A::Error::custom(format!(
-                "field {:?} has no column (unknown.fields=error)",
-                fields.unknown_name
-            )));
-        }
-        UnknownFields::Evolve => {
-            let value: Value = map.next_value()?;
-            let name = &fields.unknown_name;
-            if name.is_empty() || name.len() > COLUMN_NAME_BYTES_MAX || name.contains('\0') {
-                let shown = scalar::shown(name);
-                return Err(A::Error::custom(format!(
-                    "field {shown} cannot be a column: its name is empty or too long"
-                )));
-            }
-            // A null says nothing about the type: the column can wait for a value.
-            if !value.is_null() {
-                fields.unknown.push((fields.unknown_name.clone(), value));
-            }
-        }
-        UnknownFields::Jsonb { .. } => {
-            fields.extra.extend_from_slice(Value::from(fields.unknown_name.as_str()).to_string().as_bytes());
-            fields.extra.push(b':');
-            match origin {
-                Origin::Text => fields.extra.extend_from_slice(map.next_value::<&RawValue>()?.get().as_bytes()),
-                Origin::Tree => fields.extra.extend_from_slice(map.next_value::<Box<RawValue>>()?.get().as_bytes()),
-            }
-            fields.extra.push(b',');
-        }
-    }
-    Ok(())
-}
-
-/// A field's name, looked up while it is still in the parser's buffer.
-struct Name<'a> {
-    position: usize,
-    fields: &'a mut Fields,
-}
-
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = Target;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Target, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name<'_> {
-    type Value = Target;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Target, E> {
-        let target = self.fields.target(self.position, name);
-        if target == Target::Unknown {
-            self.fields.unknown_name.clear();
-            self.fields.unknown_name.push_str(name);
-        }
-        Ok(target)
-    }
 }
