@@ -25,8 +25,9 @@ use super::limits::Limits;
 use super::output;
 use crate::api::{self, CallError, Context, Peer, Reply};
 
-/// Requests of one connection that may wait for their flush; twice what clients keep in flight.
-const PIPELINED_MAX: usize = 10;
+/// Requests of one connection that may wait for their flush. Clients that bound this themselves keep 5; one that does not
+/// should fill a flush round rather than wait for it. Their bytes are bounded by the budget for all connections.
+const PIPELINED_MAX: usize = 100;
 /// The least that is read at once.
 const READ_BYTES_MIN: usize = 4 * 1024;
 /// The largest read buffer kept between requests; larger ones are made for the request at hand.
