@@ -133,10 +133,13 @@ impl Reader {
         Ok(Reading { batch, bytes: cut.consumed, has_more, lost: is_closed.then_some(Presence::Gone { since: now }) })
     }
 
-    /// Moves the mark behind records that are delivered already; says whether it moved. `None` when the file ends
-    /// before that: it is not the one they came from.
+    /// Moves the mark behind records that are delivered already; says whether it moved. `None` when the file is
+    /// not the one they came from any more.
     fn skip_delivered(&mut self, mark: &mut Mark, content: &mut Content) -> io::Result<Option<bool>> {
         let Some(end) = self.delivered.end_of_run_at(mark.position) else { return Ok(Some(false)) };
+        if !mark.fits(content)? {
+            return Ok(None);
+        }
         let length = end.min(TAIL_BYTES_MAX);
         let tail = content.read(end - length, usize::try_from(length).unwrap_or(usize::MAX))?;
         if tail.len() as u64 != length {
