@@ -184,9 +184,10 @@ impl Reader {
     }
 }
 
-/// Takes more first bytes into the mark while they are fewer than count. `false` when those known have changed.
+/// Takes more first bytes into the mark while they are fewer than count. `false` when those known have changed, which
+/// is looked at as long as the bytes before the position alone say too little.
 fn grow_prefix(mark: &mut Mark, block: &[u8], content: &mut Content) -> io::Result<bool> {
-    if mark.prefix.length >= PREFIX_BYTES_MAX {
+    if mark.prefix.length >= PREFIX_BYTES_MAX && mark.position >= PREFIX_BYTES_MAX {
         return Ok(true);
     }
     let most = PREFIX_BYTES_MAX as usize;

@@ -153,7 +153,8 @@ impl Roster {
                 continue;
             };
             stream.stored_bytes = sighting.stored_bytes;
-            if !stream.is_gzip && sighting.stored_bytes < stream.mark.position {
+            let known = stream.mark.position.max(stream.mark.prefix.length);
+            if !stream.is_gzip && sighting.stored_bytes < known {
                 stream.presence = Presence::Replaced { since: now };
                 self.bound.remove(&stream.mark.key);
                 continue;

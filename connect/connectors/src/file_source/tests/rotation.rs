@@ -182,6 +182,17 @@ fn a_truncated_file_with_the_same_banner_is_known_by_what_lies_before_the_positi
 }
 
 #[test]
+fn a_file_truncated_before_anything_was_read_is_read_anew_and_its_copy_as_well() {
+    let mut world = World::new("app.log*", &[("batch.records.max", "1")]);
+    world.append("app.log", &numbered(0, 200));
+    world.pass();
+    world.copy("app.log", "app.log.1");
+    world.truncate("app.log");
+    world.append("app.log", &numbered(200, 300));
+    assert_eq!(sorted(world.new_lines()), expected(0, 300));
+}
+
+#[test]
 fn a_checkpoint_beyond_the_end_is_not_this_files() {
     let mut world = World::new("app.log", &[]);
     world.append("app.log", &numbered(0, 50));
