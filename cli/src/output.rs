@@ -71,6 +71,7 @@ fn cell(value: &Json) -> String {
     match value {
         Json::Null => "-".to_owned(),
         Json::String(text) => text.clone(),
+        Json::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
 }
@@ -174,13 +175,18 @@ mod tests {
         let listing = || {
             let mut listing = Listing::new(&["topic", "log end offset"]);
             listing.row(vec![json!("orders"), json!(7)]);
-            listing.row(vec![json!("clicks"), Json::Null]);
+            listing.row(vec![json!("clicks"), json!([1, 2])]);
+            listing.row(vec![json!("none"), Json::Null]);
             listing
         };
-        assert_eq!(listing().into_table(), "TOPIC   LOG END OFFSET\norders  7\nclicks  -\n");
+        assert_eq!(listing().into_table(), "TOPIC   LOG END OFFSET\norders  7\nclicks  1,2\nnone    -\n");
         assert_eq!(
             listing().into_json(),
-            json!([{"topic": "orders", "log_end_offset": 7}, {"topic": "clicks", "log_end_offset": null}])
+            json!([
+                {"topic": "orders", "log_end_offset": 7},
+                {"topic": "clicks", "log_end_offset": [1, 2]},
+                {"topic": "none", "log_end_offset": null},
+            ])
         );
     }
 }

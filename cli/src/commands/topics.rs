@@ -157,9 +157,8 @@ async fn describe(client: &mut Client, topic: &str, format: OutputFormat) -> any
         let (index, leader) = (partition.partition_index, *partition.leader_id);
         let start = client.offset(topic, index, leader, -2).await?;
         let end = client.offset(topic, index, leader, -1).await?;
-        let nodes = |nodes: &[kafka_protocol::messages::BrokerId]| {
-            json!(nodes.iter().map(|node| node.0.to_string()).collect::<Vec<_>>().join(","))
-        };
+        let nodes =
+            |nodes: &[kafka_protocol::messages::BrokerId]| json!(nodes.iter().map(|node| node.0).collect::<Vec<_>>());
         let (replicas, isr) = (nodes(&partition.replica_nodes), nodes(&partition.isr_nodes));
         listing.row(vec![json!(index), json!(leader), replicas, isr, json!(start), json!(end)]);
     }

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use crate::definition::Plugins;
 use crate::runtime::RawConfig;
-use crate::yaml::{Entry, Flat, Location, Node, Value, YamlError, flatten};
+use crate::yaml::{Entry, Flat, Location, Node, Value, YamlError, flatten, flatten_entry};
 
 /// Top-level keys that this module reads; others belong to other parts of a weir.yaml.
 pub const SECTIONS: [&str; 3] = ["defaults", "connectors", "tests"];
@@ -92,7 +92,7 @@ fn named_config(entry: &Entry, defaults: &Flat) -> Result<NamedConfig, YamlError
                 let class = key.node.scalar("`class`")?.to_owned();
                 flat.insert("connector.class".to_owned(), (class, key.at.clone()));
             }
-            (other, _) => flatten(other, &key.node, &mut flat)?,
+            _ => flatten_entry("", key, &mut flat)?,
         }
     }
     for (key, (value, at)) in defaults {

@@ -62,7 +62,7 @@ pub(super) async fn run(rest: &Rest, args: &ApplyArgs, format: OutputFormat) -> 
     let plan = plan(&wanted, &there, args.prune);
     let mut listing = Listing::new(&["connector", "step", "keys"]);
     for planned in &plan {
-        listing.row(vec![json!(planned.name), json!(planned.step.name()), json!(planned.keys.join(","))]);
+        listing.row(vec![json!(planned.name), json!(planned.step.name()), json!(planned.keys)]);
     }
     listing.print(format)?;
     if args.dry_run {

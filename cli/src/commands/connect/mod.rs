@@ -1,6 +1,9 @@
 //! `weir connect`: the worker's REST from a terminal, and the worker itself.
 
 mod apply;
+mod rehearse;
+
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -56,6 +59,10 @@ enum Action {
         weir connect apply pipeline.yaml\n  \
         weir connect apply pipeline.yaml --prune         # and deletes connectors that are not in the file")]
     Apply(apply::ApplyArgs),
+    /// Run the `tests:` of a file: lines through a connector's transforms, without a worker
+    #[command(after_help = "Example:\n  weir connect test pipeline.yaml\n\n\
+        Exit codes: 0 all passed, 1 some did not, 2 the file is wrong.")]
+    Test { file: PathBuf },
     /// Say what is wrong with a configuration, without creating anything
     Validate {
         #[arg(required = true, value_name = "KEY=VALUE")]
@@ -98,7 +105,8 @@ pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
             print_json(&rest.call(Method::PUT, &path, Some(&parse(&config)?)).await?)
         }
         Action::Apply(apply) => apply::run(&rest, &apply, format).await,
-        Action::Validate { config } => validate(&rest, &parse(&config)?, format).await,
+        Action::Test { file } => rehearse::run(&file, format),
+        Action::Validate { config } => validate(&rest, parse(&config)?, format).await,
         Action::Pause { name } => rest.act(Method::PUT, &name, "pause", "paused").await,
         Action::Resume { name } => rest.act(Method::PUT, &name, "resume", "resumed").await,
         Action::Stop { name } => rest.act(Method::PUT, &name, "stop", "stopped").await,
@@ -150,10 +158,14 @@ async fn status(rest: &Rest, name: &str, format: OutputFormat) -> anyhow::Result
     listing.print(format)
 }
 
-async fn validate(rest: &Rest, config: &Json, format: OutputFormat) -> anyhow::Result<()> {
+async fn validate(rest: &Rest, mut config: Json, format: OutputFormat) -> anyhow::Result<()> {
+    if config["name"].is_null() {
+        // What it will be called is no part of the question.
+        config["name"] = json!("unnamed");
+    }
     let class = config["connector.class"].as_str().context("connector.class (or class) is required")?;
     let path = format!("/connector-plugins/{class}/config/validate");
-    let answer = rest.call(Method::PUT, &path, Some(config)).await?;
+    let answer = rest.call(Method::PUT, &path, Some(&config)).await?;
     let mut listing = Listing::new(&["key", "error"]);
     for entry in answer["configs"].as_array().into_iter().flatten() {
         for error in entry["value"]["errors"].as_array().into_iter().flatten() {

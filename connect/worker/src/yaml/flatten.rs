@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Location, Node, Value, YamlError};
+use super::{Entry, Location, Node, Value, YamlError};
 
 /// Dotted key → value, with the place where the key was written.
 pub type Flat = IndexMap<String, (String, Location)>;
@@ -13,15 +13,18 @@ pub fn flatten(prefix: &str, node: &Node, flat: &mut Flat) -> Result<(), YamlErr
     match &node.value {
         Value::Scalar(text) => insert(prefix, text.clone(), &node.at, flat),
         Value::Sequence(items) => insert(prefix, joined(prefix, items)?, &node.at, flat),
-        Value::Mapping(entries) => entries.iter().try_for_each(|entry| {
-            let key = if prefix.is_empty() { entry.key.clone() } else { format!("{prefix}.{}", entry.key) };
-            match &entry.node.value {
-                // The key's place says more than the value's.
-                Value::Scalar(text) => insert(&key, text.clone(), &entry.at, flat),
-                Value::Sequence(items) => insert(&key, joined(&key, items)?, &entry.at, flat),
-                Value::Mapping(_) => flatten(&key, &entry.node, flat),
-            }
-        }),
+        Value::Mapping(entries) => entries.iter().try_for_each(|entry| flatten_entry(prefix, entry, flat)),
+    }
+}
+
+/// Flattens one key and its value below `prefix` into `flat`.
+pub fn flatten_entry(prefix: &str, entry: &Entry, flat: &mut Flat) -> Result<(), YamlError> {
+    let key = if prefix.is_empty() { entry.key.clone() } else { format!("{prefix}.{}", entry.key) };
+    match &entry.node.value {
+        // The key's place says more than the value's.
+        Value::Scalar(text) => insert(&key, text.clone(), &entry.at, flat),
+        Value::Sequence(items) => insert(&key, joined(&key, items)?, &entry.at, flat),
+        Value::Mapping(_) => flatten(&key, &entry.node, flat),
     }
 }
 

@@ -13,7 +13,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-pub use flatten::{Flat, flatten};
+pub use flatten::{Flat, flatten, flatten_entry};
 use marked_yaml::{LoaderOptions, Marker, Span};
 
 /// Where something was written. Lines and columns count from 1.
@@ -129,7 +129,14 @@ fn convert(file: &Arc<str>, node: &marked_yaml::Node) -> Node {
             Value::Mapping(map.iter().map(entry).collect())
         }
     };
-    Node { at: location(file, node.span()), value }
+    let at = location(file, node.span());
+    // A mapping without braces is said to begin at its first colon: its first key is the better place.
+    let first_key = match &value {
+        Value::Mapping(entries) => entries.first().map(|entry| &entry.at),
+        _ => None,
+    };
+    let at = first_key.filter(|key| (key.line, key.column) < (at.line, at.column)).cloned().unwrap_or(at);
+    Node { at, value }
 }
 
 /// YAML's ways to write null, unless quoted, are the empty string.

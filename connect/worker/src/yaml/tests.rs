@@ -45,3 +45,13 @@ fn every_error_names_file_line_and_column() {
 fn a_file_of_comments_is_empty() {
     assert_eq!(flat("# nothing\n\n").unwrap(), []);
 }
+
+#[test]
+fn a_mapping_begins_at_its_first_key_or_brace() {
+    let place = |text: &str| {
+        let root = parse("f", text).unwrap();
+        root.mapping("").unwrap()[0].node.at.to_string()
+    };
+    assert_eq!(place("tests:\n  connector: x\n"), "f:2:3");
+    assert_eq!(place("tests: {connector: x}\n"), "f:1:8");
+}

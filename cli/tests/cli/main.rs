@@ -1,0 +1,7 @@
+//! The binary as people and scripts see it: whole outputs, exit codes, real processes.
+
+mod broker;
+mod config;
+mod connect;
+mod help;
+mod process;
