@@ -67,6 +67,7 @@ impl Reader {
         let is_over = self.is_over(now, stream, settings);
         self.read_to_stored != Some(stream.stored_bytes)
             || stream.is_unsaved
+            || stream.is_touched
             || (self.has_rest && (is_over || self.is_quiet(now, settings)))
             || (is_over && stream.presence == Presence::Unlinked)
     }
@@ -125,6 +126,7 @@ impl Reader {
         self.has_rest = is_at_end && before + cut.consumed < block.len();
         self.read_to_stored = (is_at_end && !has_more).then_some(stored_bytes);
         stream.stored_bytes = stored_bytes;
+        stream.is_touched = false;
         let is_closed =
             is_at_end && !self.has_rest && stream.presence == Presence::Unlinked && self.is_over(now, stream, settings);
         let moves = cut.consumed > 0 || skipped || stream.is_unsaved;

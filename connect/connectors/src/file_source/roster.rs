@@ -63,6 +63,9 @@ pub(crate) struct Stream {
     /// The file that had this path before and is read first.
     pub(crate) follows: Option<StreamId>,
     pub(crate) stored_bytes: u64,
+    pub(crate) modified: Option<SystemTime>,
+    /// Written to since it was read last, though its size may be the same.
+    pub(crate) is_touched: bool,
 }
 
 /// What to do about files that were not seen before.
@@ -153,6 +156,7 @@ impl Roster {
                 continue;
             };
             stream.stored_bytes = sighting.stored_bytes;
+            stream.is_touched |= stream.modified.replace(sighting.modified) != Some(sighting.modified);
             let known = stream.mark.position.max(stream.mark.prefix.length);
             if !stream.is_gzip && sighting.stored_bytes < known {
                 stream.presence = Presence::Replaced { since: now };
@@ -350,6 +354,8 @@ fn stream(id: StreamId, path: PathBuf, is_gzip: bool, mark: Mark) -> Stream {
         is_unsaved: false,
         follows: None,
         stored_bytes: 0,
+        modified: None,
+        is_touched: false,
     }
 }
 

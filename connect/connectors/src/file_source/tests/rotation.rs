@@ -182,6 +182,17 @@ fn a_truncated_file_with_the_same_banner_is_known_by_what_lies_before_the_positi
 }
 
 #[test]
+fn a_file_truncated_and_grown_to_the_very_same_size_is_read_from_its_beginning() {
+    let mut world = World::new("app.log", &[]);
+    world.append("app.log", &numbered(100, 200));
+    assert_eq!(world.new_lines(), expected(100, 200));
+    std::thread::sleep(Duration::from_millis(20));
+    world.truncate("app.log");
+    world.append("app.log", &numbered(200, 300));
+    assert_eq!(world.new_lines(), expected(200, 300));
+}
+
+#[test]
 fn a_file_truncated_before_anything_was_read_is_read_anew_and_its_copy_as_well() {
     let mut world = World::new("app.log*", &[("batch.records.max", "1")]);
     world.append("app.log", &numbered(0, 200));
