@@ -57,6 +57,13 @@ pub trait SourceTask: Send {
     /// them.
     fn recover(&mut self, delivered: &[DeliveredRecord]) -> Result<(), ConnectError>;
 
+    /// Whether the offsets handed out so far cover all that was shown to [`SourceTask::recover`]. Until then those
+    /// records are shown again after a crash, however far other source partitions have come. A task that keeps
+    /// recovered records apart from its offsets must say so here.
+    fn is_recovered(&self) -> bool {
+        true
+    }
+
     /// Waits for records, at most about a second, and gives what there is, perhaps nothing. Cancel safe: a call that
     /// is dropped loses nothing.
     async fn poll(&mut self) -> Result<Vec<SourceBatch>, ConnectError>;

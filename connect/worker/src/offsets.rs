@@ -23,8 +23,11 @@ impl SharedOffsets {
 
     /// Returns once the change is durable in the offsets topic.
     pub async fn commit(&self, connector: &str, change: Change) -> Result<(), ConnectError> {
-        let (table, rows) = self.store.lock().await.change(connector, &change);
-        table.put(rows).await.map_err(|error| ConnectError::retriable(error.to_string()))?;
+        let (table, offsets, bounds) = self.store.lock().await.change(connector, &change);
+        // One after the other: a topic of several partitions keeps no order between them.
+        for rows in [offsets, bounds] {
+            table.put(rows).await.map_err(|error| ConnectError::retriable(error.to_string()))?;
+        }
         self.store.lock().await.applied(connector, change);
         Ok(())
     }

@@ -15,7 +15,7 @@ use weir_connect_api::{Config, ConnectError, DeliveredRecord, Header, SourceBatc
 
 use crate::chain::Chain;
 use crate::dead_letters::DeadLetters;
-use crate::deliveries::BatchId;
+use crate::deliveries::{BatchId, Floors};
 use crate::kafka::Cluster;
 use crate::metrics::ConnectorMetrics;
 use crate::offsets::SharedOffsets;
@@ -78,11 +78,12 @@ impl SourceRun {
         task: &mut dyn SourceTask,
         bounds: BTreeMap<(String, i32), i64>,
     ) -> Result<(), ConnectError> {
-        let mut topics: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
+        let mut topics = Floors::new();
         for ((topic, partition), offset) in bounds {
             topics.entry(topic).or_default().insert(partition, offset);
         }
-        for (topic, from) in topics {
+        let mut found_any = false;
+        for (topic, from) in topics.clone() {
             let (cluster, read) = (self.cluster.clone(), topic.clone());
             let reading = tokio::task::spawn_blocking(move || {
                 let mut delivered = Vec::new();
@@ -92,7 +93,11 @@ impl SourceRun {
             let delivered = reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
             let delivered = delivered.map_err(|error| ConnectError::retriable(error.to_string()))?;
             tracing::debug!(connector = %self.connector, topic, records = delivered.len(), "recovering");
+            found_any |= !delivered.is_empty();
             delivered.chunks(RECOVERY_CHUNK_RECORDS).try_for_each(|chunk| task.recover(chunk))?;
+        }
+        if found_any {
+            self.producer.ledger().deliveries(|d| d.recovering(topics));
         }
         Ok(())
     }
@@ -112,19 +117,15 @@ impl SourceRun {
                     for batch in batches {
                         self.send(batch, &mut bounded).await?;
                     }
+                    if task.is_recovered() {
+                        self.producer.ledger().deliveries(|d| d.recovered());
+                    }
                 }
                 Err(error) if error.is_retriable() => self.metrics.retried(&error, backoff.wait(stop, &error).await),
                 Err(error) => return Err(error),
             }
-            if let Some(refused) = self.producer.ledger().take_refused() {
-                return Err(refused);
-            }
+            self.settle(stop).await?;
             self.count();
-            while self.producer.ledger().deliveries(|d| d.unsettled_records()) > UNSETTLED_RECORDS_MAX
-                && !stop.is_cancelled()
-            {
-                tokio::time::sleep(UNSETTLED_PAUSE).await;
-            }
             if Instant::now() >= commit_at {
                 self.commit(task).await?;
                 commit_at = Instant::now() + self.commit_every;
@@ -133,12 +134,28 @@ impl SourceRun {
         Ok(())
     }
 
+    /// Waits while too much is on its way; an error when the broker refused a record.
+    async fn settle(&mut self, stop: &CancellationToken) -> Result<(), ConnectError> {
+        loop {
+            // A refused record stays unsettled: to wait for it would be to wait for ever.
+            if let Some(refused) = self.producer.ledger().take_refused() {
+                return Err(refused);
+            }
+            let is_full = self.producer.ledger().deliveries(|d| d.unsettled_records()) > UNSETTLED_RECORDS_MAX;
+            if !is_full || stop.is_cancelled() {
+                return Ok(());
+            }
+            tokio::time::sleep(UNSETTLED_PAUSE).await;
+        }
+    }
+
     async fn send(&mut self, batch: SourceBatch, bounded: &mut HashSet<Arc<str>>) -> Result<(), ConnectError> {
         let partition = canonical(&batch.partition);
         let count = batch.records.len();
         let id = self.producer.ledger().deliveries(|d| d.hand_out(partition, count, batch.offset_after));
         for mut record in batch.records {
-            let original = record.clone();
+            // As it was, for its dead letter; without transforms it stays so.
+            let original = (!self.chain.is_empty()).then(|| record.clone());
             match self.chain.apply(&mut record) {
                 Ok(true) => {}
                 Ok(false) => {
@@ -146,7 +163,8 @@ impl SourceRun {
                     continue;
                 }
                 Err(error) => {
-                    self.dead_letters.source_record(&original, Stage::Transformation, &error).await?;
+                    let original = original.as_ref().unwrap_or(&record);
+                    self.dead_letters.source_record(original, Stage::Transformation, &error).await?;
                     self.let_go(id);
                     continue;
                 }
@@ -160,7 +178,8 @@ impl SourceRun {
             match self.producer.send(id, &record).await {
                 Ok(()) => {}
                 Err(error) if error.class == weir_connect_api::ErrorClass::Record => {
-                    self.dead_letters.source_record(&original, Stage::KafkaProduce, &error).await?;
+                    let original = original.as_ref().unwrap_or(&record);
+                    self.dead_letters.source_record(original, Stage::KafkaProduce, &error).await?;
                     self.let_go(id);
                 }
                 Err(error) => return Err(error),

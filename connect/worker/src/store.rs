@@ -29,6 +29,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(60);
 const COMPACTED: &[(&str, &str)] = &[("cleanup.policy", "compact")];
 const DELIVERED: &str = "delivered";
 
+/// Keys with what is to stand behind them; `None` deletes.
+pub(crate) type Rows = Vec<(String, Option<Json>)>;
+
 /// One compacted topic as a map of strings.
 #[derive(Clone)]
 pub struct Table {
@@ -51,7 +54,7 @@ impl Table {
     }
 
     /// Writes rows, in order; returns once all are acknowledged. `None` deletes.
-    pub async fn put(&self, rows: Vec<(String, Option<Json>)>) -> Result<(), ClusterError> {
+    pub async fn put(&self, rows: Rows) -> Result<(), ClusterError> {
         let sent = rows.into_iter().map(|(key, value)| {
             let value = value.map(|value| value.to_string());
             let mut record = FutureRecord::to(&self.topic).key(&key);
@@ -143,12 +146,12 @@ impl OffsetStore {
         self.positions.get(connector).cloned().unwrap_or_default()
     }
 
-    /// The table and what is to be written to it, once it is durable call [`OffsetStore::applied`].
+    /// The table and what is to be written to it: first the offsets, and when those are durable the bounds. Once both
+    /// are, call [`OffsetStore::applied`].
     ///
-    /// Offsets are written before bounds. A bound is, for a topic partition, an offset below which no record lies that the
-    /// committed source offsets do not cover: with older bounds and newer offsets that is still so, the other way round
-    /// it would not be.
-    pub fn change(&self, connector: &str, change: &Change) -> (Table, Vec<(String, Option<Json>)>) {
+    /// A bound is, for a topic partition, an offset below which no record lies that the committed source offsets do not
+    /// cover: with older bounds and newer offsets that is still so, the other way round it would not be.
+    pub fn change(&self, connector: &str, change: &Change) -> (Table, Rows, Rows) {
         let offsets = change
             .offsets
             .iter()
@@ -157,7 +160,7 @@ impl OffsetStore {
             let place = json!({"topic": topic, "partition": partition, DELIVERED: true});
             (row_key(connector, &place.to_string()), Some(json!({"offset": offset})))
         });
-        (self.table.clone(), offsets.chain(bounds).collect())
+        (self.table.clone(), offsets.collect(), bounds.collect())
     }
 
     pub fn applied(&mut self, connector: &str, change: Change) {

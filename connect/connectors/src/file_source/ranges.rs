@@ -30,6 +30,10 @@ impl RangeSet {
         self.ranges.insert(start, end);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
     /// The end of the delivered bytes that begin at or before `position` and go beyond it.
     pub(crate) fn end_of_run_at(&self, position: u64) -> Option<u64> {
         let (_, &end) = self.ranges.range(..=position).next_back()?;

@@ -109,7 +109,11 @@ impl Reader {
             // Another file has the path by now; the next scan tells where this one went.
             return Ok(Reading::default());
         }
-        let Some(skipped) = self.skip_delivered(&mut stream.mark, &mut content)? else { return Ok(replaced()) };
+        match self.skip_delivered(&mut stream.mark, &mut content)? {
+            // Kept with the stream: should this read fail further down, a later one hands the offset over.
+            Some(skipped) => stream.is_unsaved |= skipped,
+            None => return Ok(replaced()),
+        }
         let stored_bytes = content.stored_bytes()?;
         let before = usize::try_from(stream.mark.tail.length).unwrap_or(usize::MAX);
         let wanted = if self.is_wide { settings.splitter.line_bytes_max + READ_BYTES } else { READ_BYTES };
@@ -129,7 +133,7 @@ impl Reader {
         stream.is_touched = false;
         let is_closed =
             is_at_end && !self.has_rest && stream.presence == Presence::Unlinked && self.is_over(now, stream, settings);
-        let moves = cut.consumed > 0 || skipped || stream.is_unsaved;
+        let moves = cut.consumed > 0 || stream.is_unsaved;
         let batch = moves.then(|| maker.batch(id, stream, &block, before, &cut));
         self.last_failure = None;
         Ok(Reading { batch, bytes: cut.consumed, has_more, lost: is_closed.then_some(Presence::Gone { since: now }) })

@@ -109,6 +109,22 @@ impl Tail {
         self.readers.entry(id).or_insert_with(|| Reader::new(now)).delivered.insert(&delivered.bytes);
     }
 
+    /// Whether the offsets handed over have passed all delivered records; files that are not found again are given up.
+    pub(crate) fn is_recovered(&self, now: Instant) -> bool {
+        let is_covered = |(id, reader): (&StreamId, &Reader)| {
+            let Some(stream) = self.roster.streams.get(id) else { return true };
+            match stream.presence {
+                Presence::Gone { since } | Presence::Replaced { since }
+                    if now.saturating_duration_since(since) >= SIBLING_SEARCH =>
+                {
+                    true
+                }
+                _ => reader.delivered.is_empty() && !stream.is_unsaved,
+            }
+        };
+        self.readers.iter().all(is_covered)
+    }
+
     /// Says that something changed on disk: the next pass looks.
     pub(crate) fn look_again(&mut self) {
         self.next_scan = None;

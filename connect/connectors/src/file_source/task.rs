@@ -28,6 +28,8 @@ pub(crate) struct FileTailTask {
     /// Outlives a poll that is dropped, so that what the pass read is not lost.
     in_flight: Option<JoinHandle<(Tail, Pass)>>,
     poll_interval: Duration,
+    /// As of the last pass that was handed over; the next one may be running.
+    is_recovered: bool,
     changes: Changes,
 }
 
@@ -87,6 +89,7 @@ impl FileTailTask {
         let ended = in_flight.await;
         self.in_flight = None;
         let (tail, pass) = ended.map_err(|e| ConnectError::fatal(format!("reading files ended unexpectedly: {e}")))?;
+        self.is_recovered = tail.is_recovered(Instant::now());
         self.tail = Some(tail);
         Ok(pass)
     }
@@ -124,6 +127,10 @@ impl SourceTask for FileTailTask {
             self.tail.as_mut().ok_or_else(|| ConnectError::fatal("records to recover came after the first poll"))?;
         tail.recover(Instant::now(), delivered);
         Ok(())
+    }
+
+    fn is_recovered(&self) -> bool {
+        self.is_recovered
     }
 
     async fn poll(&mut self) -> Result<Vec<SourceBatch>, ConnectError> {

@@ -108,3 +108,30 @@ fn whenever_the_worker_dies_parts_of_long_lines_come_exactly_once() {
         assert_eq!(pieces.into_iter().map(|(_, text)| text).collect::<String>(), written, "seed {seed}");
     }
 }
+
+#[test]
+fn recovery_lasts_until_the_offsets_handed_over_have_passed_what_was_delivered() {
+    let mut world = World::new("app.log", &[]);
+    world.append("app.log", &numbered(0, 5));
+    world.pass();
+    world.deliver_uncommitted();
+    world.restart();
+    assert!(!world.tail.is_recovered(world.now), "no pass has come by the file yet");
+    world.settle();
+    assert!(world.tail.is_recovered(world.now));
+    assert_eq!(world.lines(), expected(0, 5));
+}
+
+#[test]
+fn recovery_does_not_wait_for_ever_for_a_file_that_is_gone() {
+    let mut world = World::new("app.log", &[]);
+    world.append("app.log", &numbered(0, 5));
+    world.pass();
+    world.deliver_uncommitted();
+    world.remove("app.log");
+    world.restart();
+    world.pass();
+    assert!(!world.tail.is_recovered(world.now), "it may have been renamed");
+    world.now += Duration::from_secs(60);
+    assert!(world.tail.is_recovered(world.now));
+}

@@ -97,6 +97,11 @@ impl World {
         }
     }
 
+    /// Everything in flight reaches the topic, and nothing of it is committed.
+    fn deliver_uncommitted(&mut self) {
+        self.topic.extend(self.pending.drain(..).flat_map(|batch| batch.records));
+    }
+
     /// Passes until nothing comes for a while.
     fn settle(&mut self) {
         let mut quiet = 0;
