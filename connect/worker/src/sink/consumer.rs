@@ -219,6 +219,8 @@ impl Poller {
             let mut batch = Batch::default();
             let mut next = Some(first);
             while let Some(polled) = next {
+                // The poll may have changed hands: what was read before counts no more, and is read again.
+                batch.belong_to(self.generation());
                 match polled {
                     Ok(message) => batch.push(&message, &mut names),
                     Err(error) if is_passing(&error) => tracing::debug!(%error, "the consumer goes on"),
@@ -235,9 +237,13 @@ impl Poller {
         }
     }
 
+    fn generation(&self) -> u64 {
+        self.consumer.context().generation.load(Ordering::Relaxed)
+    }
+
     /// False when the task is gone.
     fn hand_over(&self, batch: Batch) -> bool {
-        let generation = self.consumer.context().generation.load(Ordering::Relaxed);
+        let generation = batch.generation;
         let records = batch.finish(&self.subscription);
         let mut event = Event::Records { generation, records };
         let mut is_paused = false;
@@ -298,6 +304,7 @@ fn is_passing(error: &rdkafka::error::KafkaError) -> bool {
 /// Records of one hand-over; their bytes lie in one allocation.
 #[derive(Default)]
 struct Batch {
+    generation: u64,
     bytes: BytesMut,
     records: Vec<Raw>,
 }
@@ -332,6 +339,13 @@ impl Batch {
             timestamp_ms: message.timestamp().to_millis(),
             headers: crate::source::headers(message),
         });
+    }
+
+    /// Drops what was read in another generation.
+    fn belong_to(&mut self, generation: u64) {
+        if self.generation != generation {
+            *self = Self { generation, ..Self::default() };
+        }
     }
 
     fn is_empty(&self) -> bool {
