@@ -171,6 +171,7 @@ impl Runtime {
         ];
         self.configs.put(rows).await?;
         self.install(name, raw, target).await?;
+        self.keep_state(name, target).await;
         self.show_states();
         Ok(())
     }
@@ -212,8 +213,11 @@ impl Runtime {
     }
 
     async fn end_tasks(&self, name: &str) {
-        let tasks = self.entries().get_mut(name).map(|entry| std::mem::take(&mut entry.tasks)).unwrap_or_default();
+        let taken = self.entries().get_mut(name).map(|entry| (std::mem::take(&mut entry.tasks), entry.metrics.clone()));
+        let Some((tasks, metrics)) = taken else { return };
+        let count = tasks.len();
         futures::future::join_all(tasks.into_iter().map(TaskHandle::stop)).await;
+        (0..count).for_each(|task| metrics.remove_task(task));
     }
 
     pub async fn set_target(&self, name: &str, target: TargetState) -> Result<(), RuntimeError> {
@@ -229,8 +233,18 @@ impl Runtime {
             entry.target = target;
         }
         self.begin_tasks(name)?;
+        self.keep_state(name, target).await;
         self.show_states();
         Ok(())
+    }
+
+    /// Keeps the connector's state in the status topic, for tools that read it there.
+    async fn keep_state(&self, name: &str, target: TargetState) {
+        let state = connector_state(target).as_str();
+        let row = json!({"state": state, "trace": null, "worker_id": self.shared.worker_id, "generation": 1});
+        if let Err(error) = self.shared.status.put(vec![(format!("status-connector-{name}"), Some(row))]).await {
+            tracing::warn!(name, %error, "the state of a connector is not kept");
+        }
     }
 
     /// Starts the tasks anew: all, or only the failed ones.
@@ -261,7 +275,6 @@ impl Runtime {
         gone.extend((0..tasks).map(|task| (format!("status-task-{name}-{task}"), None)));
         self.shared.status.put(gone).await?;
         if let Some(entry) = self.entries().remove(name) {
-            (0..tasks).for_each(|task| entry.metrics.remove_task(task));
             entry.metrics.remove();
         }
         self.show_states();

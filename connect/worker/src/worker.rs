@@ -1,6 +1,7 @@
 //! A worker from start to end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -17,6 +18,9 @@ use crate::rest;
 use crate::retry::Backoff;
 use crate::runtime::{Runtime, Shared};
 use crate::store::{OffsetStore, Table};
+
+/// How often the gauges of states are brought up to date.
+const STATES_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a worker cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -87,8 +91,8 @@ async fn open(
                         tracing::error!(connector = connector.name, %error, "a connector cannot be started");
                     }
                 }
-                slot.fill(runtime);
-                return;
+                slot.fill(Arc::clone(&runtime));
+                return show_states(&runtime, &stop).await;
             }
             Err(error) => {
                 tracing::warn!(%error, "the worker's topics cannot be read: trying again");
@@ -96,6 +100,15 @@ async fn open(
                 backoff.wait(&stop, &error).await;
             }
         }
+    }
+}
+
+/// Tasks change their states by themselves: the gauges follow.
+async fn show_states(runtime: &Runtime, stop: &CancellationToken) {
+    let mut ticks = tokio::time::interval(STATES_EVERY);
+    while !stop.is_cancelled() {
+        ticks.tick().await;
+        runtime.show_states();
     }
 }
 
