@@ -1,7 +1,7 @@
 //! A typed connection to a Kafka-compatible broker: used by the command line and by tests.
 //!
 //! Reading order: [`connection`] is one socket, [`client`] is a cluster's worth of them, [`group`] is a member of a
-//! consumer group, [`error`] is what goes wrong.
+//! consumer group, [`partitioner`] chooses partitions, [`error`] is what goes wrong.
 //!
 //! Invariants: never sends anything twice that may have been carried out: a caller sees each error and decides. Waits
 //! only, and not for long, for what a cluster is just making: a topic's first leaders, a group's coordinator. Never knows
@@ -11,8 +11,10 @@ pub mod client;
 pub mod connection;
 pub mod error;
 pub mod group;
+pub mod partitioner;
 
 pub use client::{Client, Fetched, TopicPartitions, group_id, string, topic_name};
 pub use connection::Connection;
 pub use error::{ClientError, check};
 pub use group::GroupMember;
+pub use partitioner::partition_of_key;

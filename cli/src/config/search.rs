@@ -14,6 +14,7 @@ const RETENTION: &str = "retention";
 const SHARD_SPAN: &str = "shard.span";
 const COMMIT_INTERVAL: &str = "commit.interval";
 const WRITER_MEMORY: &str = "writer.memory";
+const BULK_TOPIC: &str = "bulk.topic";
 const CLUSTER_NAME: &str = "cluster.name";
 const NODE_NAME: &str = "node.name";
 const WRITER_MEMORY_BYTES_MIN: i64 = 16 << 20;
@@ -23,6 +24,8 @@ pub(crate) struct SearchSettings {
     pub(crate) node: SearchConfig,
     /// `host:port`, one or several.
     pub(crate) listeners: Vec<String>,
+    /// Where documents go that come in over HTTP; `None`: they are refused.
+    pub(crate) bulk_topic: Option<String>,
 }
 
 pub(crate) fn definition() -> ConfigDef {
@@ -45,6 +48,12 @@ pub(crate) fn definition() -> ConfigDef {
         ConfigKey::new(WRITER_MEMORY, ConfigType::Size, "Memory of one shard's writer before it writes a segment.")
             .default("64MiB")
             .range(WRITER_MEMORY_BYTES_MIN, WRITER_MEMORY_BYTES_MAX),
+        ConfigKey::new(
+            BULK_TOPIC,
+            ConfigType::String,
+            "The topic that documents of `_bulk` go through on their way into the index; without it `_bulk` is refused. \
+             Needs `weir up`.",
+        ),
         ConfigKey::new(CLUSTER_NAME, ConfigType::String, "`cluster_name` of its answers.").default("weir"),
         ConfigKey::new(NODE_NAME, ConfigType::String, "`name` of its answers.").default("weir"),
     ])
@@ -62,6 +71,7 @@ impl Config {
         node.cluster_name = checked.str(CLUSTER_NAME).to_owned();
         node.node_name = checked.str(NODE_NAME).to_owned();
         let bare = |address: &&str| address.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        Ok(SearchSettings { node, listeners: checked.list(LISTENERS).iter().map(bare).collect() })
+        let listeners = checked.list(LISTENERS).iter().map(bare).collect();
+        Ok(SearchSettings { node, listeners, bulk_topic: checked.opt_str(BULK_TOPIC).map(str::to_owned) })
     }
 }

@@ -5,9 +5,11 @@
 //! signal ends the process at once.
 
 mod banner;
+mod bulk;
 mod logging;
 mod search;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -17,10 +19,12 @@ use tracing::info;
 use weir_broker::{Broker, BrokerConfig};
 use weir_connect::{Plugins, Worker};
 use weir_connectors::Services;
+use weir_search::BulkLog;
 
 use crate::config::{Config, ConfigArgs, ConfigError, ProcessSettings};
 use crate::output::print_text;
 use banner::Banner;
+use bulk::TopicBulkLog;
 use search::Search;
 
 /// What the shell reports for a process that Ctrl-C ended.
@@ -80,7 +84,7 @@ impl Running {
         let data_dir = config.process_settings()?.data_dir;
         // What can be checked is checked before anything is opened.
         let search = parts.search.then(|| config.search_settings(&data_dir)).transpose()?;
-        let connectors =
+        let mut connectors =
             if parts.worker { config.checked_connectors(&plugins(&Services::default()))? } else { Vec::new() };
         config.worker(None)?;
         let registry = Registry::new();
@@ -89,12 +93,17 @@ impl Running {
             let broker = BrokerConfig { properties, registry: registry.clone(), ..BrokerConfig::default() };
             self.broker = Some(weir_broker::start(broker).await.map_err(refused)?);
         }
+        let own_broker = self.broker.as_ref().and_then(|broker| broker.kafka_addresses().first());
+        let worker = config.worker(own_broker.map(ToString::to_string))?;
         if let Some(settings) = search {
-            self.search = Some(Search::start(settings, registry.clone()).await?);
+            let mut bulk: Option<Arc<dyn BulkLog>> = None;
+            if let Some(topic) = settings.bulk_topic.clone().filter(|_| parts.worker) {
+                connectors.extend(bulk::connector(&topic)?);
+                bulk = Some(Arc::new(TopicBulkLog::open(worker.bootstrap_servers.clone(), topic).await?));
+            }
+            self.search = Some(Search::start(settings, bulk, registry.clone()).await?);
         }
         if parts.worker {
-            let own_broker = self.broker.as_ref().and_then(|broker| broker.kafka_addresses().first());
-            let worker = config.worker(own_broker.map(ToString::to_string))?;
             let services = Services { search: self.search.as_ref().map(|search| search.node().clone()) };
             self.worker = Some(weir_connect::start(worker, plugins(&services), connectors, &registry).await?);
         }

@@ -1,6 +1,7 @@
 //! The search node in this process: the index and its HTTP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use prometheus::Registry;
@@ -8,7 +9,7 @@ use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
-use weir_search::SearchNode;
+use weir_search::{BulkLog, SearchNode};
 
 use crate::config::SearchSettings;
 
@@ -21,7 +22,11 @@ pub(super) struct Search {
 
 impl Search {
     /// Opens the index and binds its ports; it answers when this returns.
-    pub(super) async fn start(settings: SearchSettings, registry: Registry) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        settings: SearchSettings,
+        bulk: Option<Arc<dyn BulkLog>>,
+        registry: Registry,
+    ) -> anyhow::Result<Self> {
         let mut sockets = Vec::new();
         for listener in &settings.listeners {
             sockets.extend(bind(listener).await?);
@@ -33,7 +38,7 @@ impl Search {
         let (mut servers, stop) = (JoinSet::new(), CancellationToken::new());
         let addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         for socket in sockets {
-            let served = weir_search::serve(node.clone(), socket, None, stop.clone().cancelled_owned());
+            let served = weir_search::serve(node.clone(), socket, bulk.clone(), stop.clone().cancelled_owned());
             servers.spawn(async move {
                 if let Err(error) = served.await {
                     error!(%error, "the search node's HTTP server has ended");

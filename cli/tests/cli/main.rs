@@ -5,3 +5,4 @@ mod config;
 mod connect;
 mod help;
 mod process;
+mod up;

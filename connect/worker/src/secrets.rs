@@ -31,7 +31,13 @@ pub(crate) fn resolve_value(key: &str, value: &str) -> Result<String, SecretErro
         resolved.push_str(&rest[..at]);
         let inside = &rest[at + 2..];
         let end = inside.find('}').ok_or_else(|| SecretError::Unclosed { key: key.to_owned() })?;
-        resolved.push_str(&look_up(key, &inside[..end])?);
+        let reference = &inside[..end];
+        if reference.contains(':') {
+            resolved.push_str(&look_up(key, reference)?);
+        } else {
+            // `${topic}` and its like are the connector's own.
+            resolved.push_str(&rest[at..=at + 2 + end]);
+        }
         rest = &inside[end + 1..];
     }
     resolved.push_str(rest);
@@ -78,6 +84,7 @@ mod tests {
         assert_eq!(value(format!("x-${{file:{path}:user}}-y")).unwrap(), "x-weir-y");
         assert_eq!(value("${env:CARGO_PKG_NAME}".to_owned()).unwrap(), "weir-connect");
         assert_eq!(value("no reference".to_owned()).unwrap(), "no reference");
+        assert_eq!(value("${topic}-${env:CARGO_PKG_NAME}".to_owned()).unwrap(), "${topic}-weir-connect");
     }
 
     #[test]

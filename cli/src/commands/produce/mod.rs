@@ -1,7 +1,6 @@
 //! `weir produce`: lines become records.
 
 mod lines;
-mod murmur2;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,13 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use weir_client::{Client, TopicPartitions};
+use weir_client::{Client, TopicPartitions, partition_of_key};
 use weir_types::batch::RecordBatchBuilder;
 use weir_types::compression::Compression;
 
 use crate::args::Cluster;
 use crate::output::{Progress, print_text};
-use murmur2::murmur2;
 
 /// A batch is sent before it gets larger than this, and whenever no more lines are there to be read.
 const BATCH_BYTES: usize = 512 << 10;
@@ -168,17 +166,12 @@ impl Sender {
         Ok(())
     }
 
-    /// The partition that Kafka's own producers choose for a key: murmur2, as unsigned, modulo the count.
     fn partition_of(&self, key: Option<&[u8]>) -> i32 {
-        if let Some(fixed) = self.fixed {
-            return fixed;
+        match (self.fixed, key) {
+            (Some(fixed), _) => fixed,
+            (None, Some(key)) => partition_of_key(key, &self.leaders),
+            (None, None) => self.leaders.keys().nth(self.sticky % self.leaders.len().max(1)).copied().unwrap_or(0),
         }
-        let count = self.leaders.len().max(1);
-        let index = match key {
-            Some(key) => (murmur2(key) & 0x7fff_ffff) as usize % count,
-            None => self.sticky % count,
-        };
-        self.leaders.keys().nth(index).copied().unwrap_or(0)
     }
 
     async fn flush(&mut self) -> anyhow::Result<()> {

@@ -1,7 +1,15 @@
-//! The hash by which Kafka's own producers choose a key's partition.
+//! Which partition a key goes to: the one that Kafka's own producers choose.
+
+use crate::client::TopicPartitions;
+
+/// murmur2, as a positive number, modulo the count.
+pub fn partition_of_key(key: &[u8], partitions: &TopicPartitions) -> i32 {
+    let index = (murmur2(key) & 0x7fff_ffff) as usize % partitions.len().max(1);
+    partitions.keys().nth(index).copied().unwrap_or(0)
+}
 
 /// Kafka's variant of murmur2 (`Utils.murmur2`): the default partitioner of its Java clients hashes keys with it.
-pub(super) fn murmur2(key: &[u8]) -> u32 {
+fn murmur2(key: &[u8]) -> u32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     let mut hash = SEED ^ (key.len() as u32);
