@@ -31,7 +31,7 @@ pub(crate) fn definition() -> ConfigDef {
         ConfigKey::new("multiline.continuation.pattern", String, "A regular expression: a line that matches belongs to the event before it."),
         ConfigKey::new("multiline.lines.max", Int, "The most lines of an event.").default("500").range(1, 100_000),
         ConfigKey::new("multiline.timeout", Duration, "An event is complete when the file was quiet for so long.").default("1s"),
-        ConfigKey::new("key", String, "The record's key: none, the file's path, or the file's own id. All lines of a file keep their order also without a key.")
+        ConfigKey::new("key", String, "The record's key: none, the file's path, or the file's own id. With a key all lines of a file go to one partition of the topic and keep their order there.")
             .default("none")
             .choices(&["none", "path", "file"]),
         ConfigKey::new("header.path", Boolean, "Whether records get a header `path`.").default("false"),

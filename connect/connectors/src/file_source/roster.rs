@@ -95,11 +95,22 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// Takes a stream of an earlier run; its file is looked for by the next [`Roster::observe`].
-    pub(crate) fn remember(&mut self, now: Instant, id: StreamId, path: PathBuf, mark: Mark) {
+    /// Takes a stream of an earlier run, under the partition it had; its file is looked for by the next
+    /// [`Roster::observe`]. Of two marks of one stream the farther counts.
+    pub(crate) fn remember(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        partition: SourcePartition,
+        path: PathBuf,
+        mark: Mark,
+    ) {
+        if self.streams.get(&id).is_some_and(|known| known.mark.position >= mark.position) {
+            return;
+        }
         let is_gzip = path.extension().is_some_and(|extension| extension == "gz");
         let presence = Presence::Gone { since: now };
-        self.streams.insert(id, Stream { presence, ..stream(id, path, is_gzip, mark) });
+        self.streams.insert(id, Stream { presence, partition, ..stream(id, path, is_gzip, mark) });
     }
 
     pub(crate) fn is_bound(&self, key: FileKey) -> bool {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use weir_connect_api::{DeliveredRecord, SourceBatch, SourceOffset, SourcePartition};
@@ -62,7 +62,7 @@ impl Tail {
         let mut roster = Roster::default();
         for (partition, offset) in committed {
             match identity::parse_committed(partition, offset) {
-                Some((id, path, mark)) => roster.remember(now, id, path, mark),
+                Some((id, path, mark)) => roster.remember(now, id, partition.clone(), path, mark),
                 None => tracing::warn!(?partition, ?offset, "a committed offset is not a file's: left out"),
             }
         }
@@ -95,7 +95,8 @@ impl Tail {
             let at_end = self.settings.start_position == StartPosition::End;
             let position = if at_end { delivered.bytes.start } else { 0 };
             let mark = Mark { key: delivered.key, prefix: delivered.prefix, position, tail: Fingerprint::EMPTY };
-            self.roster.remember(now, id, Default::default(), mark);
+            let path = PathBuf::new();
+            self.roster.remember(now, id, identity::partition(id, &path), path, mark);
         }
         let Some(stream) = self.roster.streams.get_mut(&id) else { return };
         if delivered.bytes.end <= stream.mark.position {
@@ -205,14 +206,14 @@ impl Tail {
     /// Between a missed file that was found under a rotated name and the one that has its name now, others may have
     /// come and gone: they are to be read though no glob names them.
     fn name_newer_siblings(&self, sightings: &mut [Sighting]) -> bool {
-        let found: Vec<(std::path::PathBuf, SystemTime)> = sightings
+        let found: Vec<(PathBuf, SystemTime)> = sightings
             .iter()
             .filter(|s| !s.is_named && self.roster.is_bound(s.key))
             .map(|s| (s.path.clone(), s.modified))
             .collect();
         let mut any = false;
         for sighting in sightings.iter_mut().filter(|s| !s.is_named && !self.roster.is_bound(s.key)) {
-            let is_newer = |(path, modified): &(std::path::PathBuf, SystemTime)| {
+            let is_newer = |(path, modified): &(PathBuf, SystemTime)| {
                 sighting.modified > *modified && scan::are_generations(&sighting.path, path)
             };
             if found.iter().any(is_newer) {
@@ -317,7 +318,7 @@ impl Tail {
     }
 
     /// The folders in which files are expected, for those who wait for changes.
-    pub(crate) fn folders(&self) -> Vec<std::path::PathBuf> {
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
         let of_files = self.roster.streams.values().filter_map(|stream| stream.path.parent());
         let of_globs = self.settings.paths.iter().filter_map(|path| Path::new(path).parent());
         let mut folders: Vec<_> =

@@ -93,7 +93,8 @@ impl World {
     fn acknowledge(&mut self) {
         for batch in self.pending.drain(..) {
             self.topic.extend(batch.records);
-            self.committed.insert(batch.partition["file"].to_string(), (batch.partition, batch.offset_after));
+            self.committed
+                .insert(serde_json::to_string(&*batch.partition).unwrap(), (batch.partition, batch.offset_after));
         }
     }
 
@@ -129,7 +130,8 @@ impl World {
             }
             may_commit &= is_whole && random.random_bool(0.8);
             if may_commit {
-                self.committed.insert(batch.partition["file"].to_string(), (batch.partition, batch.offset_after));
+                self.committed
+                    .insert(serde_json::to_string(&*batch.partition).unwrap(), (batch.partition, batch.offset_after));
             }
         }
         self.restart();

@@ -28,6 +28,21 @@ fn a_renamed_file_is_read_to_its_end_before_the_new_one() {
 }
 
 #[test]
+fn a_file_keeps_its_source_partition_through_renames_and_restarts() {
+    let mut world = World::new("app.log*", &[]);
+    world.append("app.log", &numbered(0, 5));
+    world.settle();
+    world.rename("app.log", "app.log.1");
+    world.append("app.log.1", &numbered(5, 6));
+    world.settle();
+    world.restart();
+    world.append("app.log.1", &numbered(6, 7));
+    world.settle();
+    assert_eq!(world.lines(), expected(0, 7));
+    assert_eq!(world.committed.len(), 1, "{:?}", world.committed.keys());
+}
+
+#[test]
 fn a_copied_and_truncated_file_is_read_to_the_end_of_the_copy() {
     for paths in ["app.log", "app.log*"] {
         let mut world = World::new(paths, &[]);
