@@ -61,5 +61,7 @@ if ! cmp -s python/requirements.txt "$venv/requirements.txt"; then
   "$venv/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary :all: -d "$tools/kafka-python" \
     "$(grep '^kafka-python==' python/requirements.txt)"
   tar -xzf "$tools"/kafka-python/*.tar.gz -C "$tools/kafka-python" --strip-components=1
+  # Without this, `test` would be the standard library's.
+  touch "$tools/kafka-python/test/__init__.py"
   cp python/requirements.txt "$venv/requirements.txt"
 fi
