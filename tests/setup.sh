@@ -63,5 +63,8 @@ if ! cmp -s python/requirements.txt "$venv/requirements.txt"; then
   tar -xzf "$tools"/kafka-python/*.tar.gz -C "$tools/kafka-python" --strip-components=1
   # Without this, `test` would be the standard library's.
   touch "$tools/kafka-python/test/__init__.py"
+  # Its fixtures look for a broker's folder, also where the broker runs elsewhere.
+  mkdir -p "$tools/kafka-python/servers/4.1.0/kafka-bin"
+  cp python/kafka_python_service.py "$tools/kafka-python/test/service.py"
   cp python/requirements.txt "$venv/requirements.txt"
 fi
