@@ -39,7 +39,8 @@ async fn a_full_disk_stops_writers_only() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     let _disk = SmallDisk::mount(&data, "48m")?;
-    let weir = Weir::up(folder.path(), &["offsets.topic.num.partitions: 1", "log.segment.delete.delay.ms: 100"], "").await?;
+    let weir =
+        Weir::up(folder.path(), &["offsets.topic.num.partitions: 1", "log.segment.delete.delay.ms: 100"], "").await?;
     let bootstrap = weir.bootstrap();
     let kafka =
         |name: &str, arguments: &[&str]| kafka_tool(name, &[&["--bootstrap-server", &bootstrap], arguments].concat());

@@ -87,15 +87,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The group protocols that the broker offers.",
     ),
     row("group.coordinator.threads", Kind::Int, "4", "Threads of the group coordinator.").at_least(1),
-    row(
-        "group.initial.rebalance.delay.ms",
-        Kind::Int,
-        "3000",
-        "How long the first rebalance of an empty group waits for more members.",
-    ),
-    row("group.max.session.timeout.ms", Kind::Int, "1800000", "Longest session timeout a member may ask for."),
-    row("group.max.size", Kind::Int, "2147483647", "Most members of one group.").at_least(1),
-    row("group.min.session.timeout.ms", Kind::Int, "6000", "Shortest session timeout a member may ask for."),
     row("group.share.assignors", Kind::List, "simple", "Server-side assignors for share groups."),
     row(
         "group.share.delivery.count.limit",

@@ -56,13 +56,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "Which security protocol each listener name speaks.",
     )
     .per_broker(),
-    row(
-        "log.cleaner.dedupe.buffer.size",
-        Kind::Long,
-        "134217728",
-        "Memory for the table of keys while compacting, over all cleaner threads.",
-    )
-    .cluster_wide(),
     row("log.cleaner.io.buffer.load.factor", Kind::Double, "0.9", "How full the cleaner's table of keys may get.")
         .cluster_wide(),
     row("log.cleaner.io.buffer.size", Kind::Int, "524288", "Memory for the cleaner's reading and writing.")
@@ -125,35 +118,12 @@ pub(super) const KEYS: &[ConfigKey] = &[
     row("num.network.threads", Kind::Int, "3", "Threads that read requests and write answers.")
         .at_least(1)
         .cluster_wide(),
-    row("offset.metadata.max.bytes", Kind::Int, "4096", "Largest metadata text of a committed offset."),
-    row("offsets.commit.timeout.ms", Kind::Int, "5000", "How long an offset commit may wait to be durable.")
-        .at_least(1),
-    row("offsets.load.buffer.size", Kind::Int, "5242880", "Bytes read at a time when groups are loaded.").at_least(1),
-    row("offsets.retention.check.interval.ms", Kind::Long, "600000", "How often expired offsets are looked for.")
-        .at_least(1),
-    row("offsets.retention.minutes", Kind::Int, "10080", "How long the offsets of an empty group are kept.")
-        .at_least(1),
     row(
         "offsets.topic.compression.codec",
         Kind::Int,
         "0",
         "Compression of `__consumer_offsets`: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.",
     ),
-    row(
-        "offsets.topic.num.partitions",
-        Kind::Int,
-        "50",
-        "Partitions of `__consumer_offsets`; may not change once it exists.",
-    )
-    .at_least(1),
-    row("offsets.topic.replication.factor", Kind::Short, "3", "Replicas of `__consumer_offsets`.").at_least(1),
-    row(
-        "offsets.topic.segment.bytes",
-        Kind::Int,
-        "104857600",
-        "Size at which a segment of `__consumer_offsets` is rolled.",
-    )
-    .at_least(1),
     row(
         "producer.id.expiration.check.interval.ms",
         Kind::Int,
