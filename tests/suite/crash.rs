@@ -59,7 +59,9 @@ pub(crate) fn kafka_agrees_with_every_byte(data: &Path) -> Result<()> {
     ensure!(dumped.contains("isvalid: true"), "kafka-dump-log saw no batch:\n{dumped}");
     let indexes = files.iter().map(|log| log.replace(".log", ".index")).collect::<Vec<_>>();
     let sane = kafka_tool("kafka-dump-log", &["--index-sanity-check", "--files", &indexes.join(",")])?;
-    ensure!(sane.matches("passed sanity check").count() == indexes.len(), "an index is not sane:\n{sane}");
+    // The index of a short log has no entry yet.
+    let good = sane.matches("passed sanity check").count() + sane.matches(".index is empty").count();
+    ensure!(good == indexes.len(), "an index is not sane:\n{sane}");
     Ok(())
 }
 

@@ -21,7 +21,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Kind::String,
         "Where clients are told to connect, one NAME://host:port per listener; by default what `listeners` says.",
     )
-    .per_broker()
     .synonyms(&[same("listeners")]),
     row(
         "auto.create.topics.enable",
@@ -76,8 +75,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "PLAINTEXT://localhost:9092",
         "Where the broker listens, NAME://host:port each. Kafka's default is every interface; Weir's is the loopback, \
          IPv4 and IPv6.",
-    )
-    .per_broker(),
+    ),
     row("log.cleaner.backoff.ms", Kind::Long, "15000", "Pause of the cleaner when no log needs compaction.")
         .at_least(0)
         .cluster_wide(),
