@@ -139,7 +139,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         &[same("min.insync.replicas")],
         "In-sync replicas that an acks=all write needs.",
     )
-    .at_least(1),
+    .at_least(1).not_yet(),
     row(
         "preallocate",
         Kind::Boolean,
