@@ -10,6 +10,7 @@
 //! - A position is handed over only behind the records before it, per file.
 //! - Holds no bytes of a file between reads, and at most `open.files.max` descriptors.
 
+mod compare;
 mod config;
 mod content;
 mod header;

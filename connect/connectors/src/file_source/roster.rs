@@ -9,23 +9,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use weir_connect_api::SourcePartition;
 
-use super::identity::{self, FileKey, Fingerprint, Look, Mark, PREFIX_BYTES_MAX, StreamId, TAIL_BYTES_MAX};
+use super::compare::{Files, head, length, mark_at, may_be_copy};
+use super::identity::{self, FileKey, Fingerprint, Look, Mark, PREFIX_BYTES_MAX, StreamId};
 use super::scan::{FILES_MAX, Sighting, are_generations, generation_root};
 
 /// A `.gz` that changed within this time may still be written.
 const GZIP_QUIET: Duration = Duration::from_secs(1);
 /// How many streams are remembered; beyond, those that lost their file longest ago are forgotten.
 const STREAMS_MAX: usize = 2 * FILES_MAX;
-
-/// Opens files to look into them.
-pub(crate) trait Files {
-    fn open(&mut self, path: &Path, is_gzip: bool) -> io::Result<Box<dyn Look>>;
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -292,7 +288,11 @@ impl Roster {
         if is_old || !sighting.is_named {
             return Ok(());
         }
-        let position = if new.at_end { sighting.stored_bytes } else { 0 };
+        let position = match new.at_end {
+            false => 0,
+            true if sighting.is_gzip => length(content.as_mut())?,
+            true => sighting.stored_bytes,
+        };
         let mark = mark_at(sighting.key, &head, position, content.as_mut())?;
         let id = StreamId::random();
         let follows = moved.get(&sighting.path).copied();
@@ -370,51 +370,5 @@ fn stream(id: StreamId, path: PathBuf, is_gzip: bool, mark: Mark) -> Stream {
     }
 }
 
-/// The first bytes, as many as count for identity.
-fn head(content: &mut dyn Look) -> io::Result<Vec<u8>> {
-    if let Some(head) = content.look(0, PREFIX_BYTES_MAX)? {
-        return Ok(head);
-    }
-    // Shorter than a whole prefix: the longest that is there.
-    let (mut least, mut most) = (0, PREFIX_BYTES_MAX);
-    while most - least > 1 {
-        let middle = (least + most) / 2;
-        if content.look(0, middle)?.is_some() { least = middle } else { most = middle }
-    }
-    Ok(content.look(0, least)?.unwrap_or_default())
-}
-
-fn mark_at(key: FileKey, head: &[u8], position: u64, content: &mut dyn Look) -> io::Result<Mark> {
-    let length = position.min(TAIL_BYTES_MAX);
-    let tail = content.look(position - length, length)?;
-    Ok(Mark {
-        key,
-        prefix: Fingerprint::of(head),
-        position: if tail.is_some() { position } else { 0 },
-        tail: tail.map_or(Fingerprint::EMPTY, |bytes| Fingerprint::of(&bytes)),
-    })
-}
-
-/// Whether the file may be a copy of what `original` reads: it holds the same as far as both go. Also said when the
-/// original changes just now; the next look tells.
-fn may_be_copy(
-    original: &Stream,
-    sighting: &Sighting,
-    content: &mut dyn Look,
-    files: &mut dyn Files,
-) -> io::Result<bool> {
-    if sighting.is_gzip || original.is_gzip {
-        return if original.mark.position == 0 { Ok(true) } else { original.mark.fits(content) };
-    }
-    let Ok(mut source) = files.open(&original.path, false) else { return Ok(true) };
-    let common = sighting.stored_bytes.min(original.stored_bytes);
-    for (position, length) in
-        [(0, common.min(PREFIX_BYTES_MAX)), (common - common.min(TAIL_BYTES_MAX), common.min(TAIL_BYTES_MAX))]
-    {
-        let (ours, theirs) = (source.look(position, length)?, content.look(position, length)?);
-        if ours != theirs {
-            return Ok(ours.is_none() || !original.mark.fits(source.as_mut())?);
-        }
-    }
-    Ok(true)
-}
+#[cfg(test)]
+mod tests;

@@ -3,19 +3,20 @@
 //! Never keeps a file's bytes between passes: a record that is not complete is read again from its beginning, so that
 //! ten thousand files cost no more memory than their marks. Reading is blocking; a task runs passes off the runtime.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use weir_connect_api::{DeliveredRecord, SourceBatch, SourceOffset, SourcePartition};
 
+use super::compare::Files;
 use super::config::{Settings, StartPosition};
 use super::content::Content;
 use super::header::{self, Delivered, POSITION_HEADER};
 use super::identity::{self, Fingerprint, Look, Mark, StreamId};
 use super::reader::{Reader, Reading, RecordMaker};
-use super::roster::{Files, NewFiles, Presence, Roster};
+use super::roster::{NewFiles, Presence, Roster};
 use super::scan::{self, Sighting};
 
 /// The longest that a new file waits for the renamed one of its name to be quiet.
@@ -24,6 +25,8 @@ const ROTATE_HOLD_MAX: Duration = Duration::from_secs(10);
 const SIBLING_SEARCH: Duration = Duration::from_secs(30);
 /// The most missed files that are searched for at once.
 const SIBLING_SEARCHES_MAX: usize = 1000;
+/// The most folders named to those who wait for changes; files elsewhere are found by looking.
+const FOLDERS_MAX: usize = 256;
 /// A scan takes at most one part in so many of the time.
 const SCAN_SHARE: u32 = 20;
 
@@ -33,6 +36,10 @@ pub(crate) struct Tail {
     roster: Roster,
     readers: HashMap<StreamId, Reader>,
     next_scan: Option<Instant>,
+    /// Scans that cost much are not made more often, whatever changes.
+    scan_not_before: Instant,
+    folders: HashSet<PathBuf>,
+    new_folders: Vec<PathBuf>,
     /// Files that are there at the first scan of the first run may begin at their end.
     is_first_run: bool,
     /// The stream read last, so that the next pass goes on behind it.
@@ -71,6 +78,9 @@ impl Tail {
             roster,
             readers: HashMap::new(),
             next_scan: None,
+            scan_not_before: now,
+            folders: HashSet::new(),
+            new_folders: Vec::new(),
             is_first_run: committed.is_empty(),
             cursor: None,
             tick: 0,
@@ -128,14 +138,16 @@ impl Tail {
 
     /// Says that something changed on disk: the next pass looks.
     pub(crate) fn look_again(&mut self) {
-        self.next_scan = None;
+        self.next_scan = self.next_scan.map(|at| at.min(self.scan_not_before));
     }
 
     pub(crate) fn pass(&mut self, now: Instant) -> Pass {
         if self.next_scan.is_none_or(|at| at <= now) {
             let started = Instant::now();
             self.scan(now);
-            self.next_scan = Some(now + self.settings.poll_interval.max(started.elapsed() * SCAN_SHARE));
+            self.scan_not_before = now + started.elapsed() * SCAN_SHARE;
+            self.next_scan = Some(self.scan_not_before.max(now + self.settings.poll_interval));
+            self.note_folders();
         } else {
             self.look_at_open_files();
         }
@@ -317,14 +329,19 @@ impl Tail {
         self.readers.values().filter(|reader| reader.content.is_some()).count()
     }
 
-    /// The folders in which files are expected, for those who wait for changes.
-    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+    /// The folders in which files are expected and that were not named before, for those who wait for changes.
+    pub(crate) fn take_new_folders(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.new_folders)
+    }
+
+    fn note_folders(&mut self) {
         let of_files = self.roster.streams.values().filter_map(|stream| stream.path.parent());
         let of_globs = self.settings.paths.iter().filter_map(|path| Path::new(path).parent());
-        let mut folders: Vec<_> =
-            of_files.chain(of_globs).filter(|folder| folder.is_dir()).map(Path::to_path_buf).collect();
-        folders.sort();
-        folders.dedup();
-        folders
+        for folder in of_files.chain(of_globs) {
+            if self.folders.len() < FOLDERS_MAX && !self.folders.contains(folder) && folder.is_dir() {
+                self.folders.insert(folder.to_owned());
+                self.new_folders.push(folder.to_owned());
+            }
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The task: runs passes off the runtime and waits for changes between them.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +17,6 @@ use super::tail::{Pass, Tail};
 const POLL_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Changes are looked at at most this often, however many the system tells of.
 const LOOK_GAP: Duration = Duration::from_millis(10);
-/// The most folders watched for changes; files elsewhere are found by looking.
-const WATCHED_FOLDERS_MAX: usize = 256;
 
 #[derive(Default)]
 pub(crate) struct FileTailTask {
@@ -38,7 +35,6 @@ pub(crate) struct FileTailTask {
 struct Changes {
     heard: Arc<Notify>,
     watcher: Option<RecommendedWatcher>,
-    watched: HashSet<PathBuf>,
 }
 
 impl Changes {
@@ -59,11 +55,8 @@ impl Changes {
     fn watch(&mut self, folders: Vec<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
         for folder in folders {
-            if self.watched.len() < WATCHED_FOLDERS_MAX && !self.watched.contains(&folder) {
-                if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                    tracing::debug!(folder = %folder.display(), %error, "not watched: polled only");
-                }
-                self.watched.insert(folder);
+            if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                tracing::debug!(folder = %folder.display(), %error, "not watched: polled only");
             }
         }
     }
@@ -96,8 +89,8 @@ impl FileTailTask {
 
     /// Waits for a change, at most until `deadline` or until files are to be looked at anyway.
     async fn wait(&mut self, deadline: Instant) {
-        if let Some(tail) = &self.tail {
-            self.changes.watch(tail.folders());
+        if let Some(tail) = &mut self.tail {
+            self.changes.watch(tail.take_new_folders());
         }
         let rest = deadline.saturating_duration_since(Instant::now()).min(self.poll_interval);
         if tokio::time::timeout(rest, self.changes.heard.notified()).await.is_ok() {
@@ -161,3 +154,6 @@ impl SourceTask for FileTailTask {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests;
