@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test check fix bench build setup-%
+.PHONY: help demo test check fix docs bench build setup-%
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ check: ## formatting, lints, file sizes and layers; never writes
 fix: ## formats and applies what clippy can mend
 	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged --quiet
 	@cargo fmt
+
+docs: ## writes the references of keys in docs/ from the code
+	@cargo build --locked -p weir
+	@$(TARGET)/debug/weir reference configuration > docs/configuration.md
+	@$(TARGET)/debug/weir reference connectors > docs/connectors-reference.md
 
 bench: setup-bench ## the figures of docs/benchmarks.md, beside Apache Kafka on this machine
 	@cargo build --release --locked -p weir

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Completions { shell: clap_complete::Shell },
     /// Print the version
     Version,
+    /// Print the reference of keys as Markdown
+    #[command(hide = true)]
+    Reference(commands::reference::ReferenceArgs),
 }
 
 /// Where the cluster is.

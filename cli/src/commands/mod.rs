@@ -5,6 +5,7 @@ pub(crate) mod connect;
 pub(crate) mod consume;
 pub(crate) mod groups;
 pub(crate) mod produce;
+pub(crate) mod reference;
 pub(crate) mod serve;
 pub(crate) mod topics;
 
@@ -29,6 +30,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             clap_complete::generate(shell, &mut Args::command(), "weir", &mut script);
             print_text(&String::from_utf8_lossy(&script))
         }
+        Command::Reference(args) => reference::run(&args),
         Command::Version => print_text(concat!("weir ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }

@@ -28,8 +28,8 @@ use weir_connect::yaml::Node;
 use weir_connect_api::config::{Config as Checked, ConfigDef, ConfigProblem};
 
 pub(crate) use check::{Counts, Findings};
-pub(crate) use process::{LogFormat, ProcessSettings};
-pub(crate) use search::SearchSettings;
+pub(crate) use process::{LogFormat, ProcessSettings, definition as process_definition};
+pub(crate) use search::{SearchSettings, definition as search_definition};
 
 /// Which configuration a process runs with.
 #[derive(Args)]

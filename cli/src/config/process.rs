@@ -24,7 +24,7 @@ pub(crate) struct ProcessSettings {
     pub(crate) log_level: Option<String>,
 }
 
-fn definition() -> ConfigDef {
+pub(crate) fn definition() -> ConfigDef {
     ConfigDef::new(vec![
         ConfigKey::new(DATA, ConfigType::String, "The folder of everything that is kept.").default("./weir-data"),
         ConfigKey::new(LOG_FORMAT, ConfigType::String, "How log lines look.")

@@ -5,4 +5,5 @@ mod config;
 mod connect;
 mod help;
 mod process;
+mod reference;
 mod up;

@@ -92,13 +92,17 @@ impl Plugins {
         })
     }
 
-    /// Everything that a configuration of this class may hold.
-    pub fn definition(connector: &dyn Connector) -> ConfigDef {
-        let kind = match connector.kind() {
+    /// What a configuration may hold, whatever the class.
+    pub fn shared(kind: ConnectorKind) -> ConfigDef {
+        COMMON.clone().merge(match kind {
             ConnectorKind::Source => &SOURCE,
             ConnectorKind::Sink => &SINK,
-        };
-        COMMON.clone().merge(kind).merge(connector.config_def())
+        })
+    }
+
+    /// Everything that a configuration of this class may hold.
+    pub fn definition(connector: &dyn Connector) -> ConfigDef {
+        Self::shared(connector.kind()).merge(connector.config_def())
     }
 
     /// Checks a configuration as far as that goes without I/O.
