@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, FromClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
@@ -29,6 +29,20 @@ pub enum ClusterError {
     #[error("{bootstrap}: {what}: no answer within {SILENCE_LIMIT:?}")]
     Silent { bootstrap: String, what: String },
 }
+
+/// The ends of partitions come as errors, and would be logged as such.
+struct EndsAreNoErrors;
+
+impl ClientContext for EndsAreNoErrors {
+    fn error(&self, error: KafkaError, reason: &str) {
+        match error {
+            KafkaError::PartitionEOF(_) => {}
+            error => tracing::warn!(%error, reason, "reading a topic"),
+        }
+    }
+}
+
+impl ConsumerContext for EndsAreNoErrors {}
 
 /// A cluster, by its bootstrap servers.
 #[derive(Debug, Clone)]
@@ -141,7 +155,8 @@ impl Cluster {
         config.set("group.id", "weir-connect-reader").set("enable.auto.commit", "false");
         // The end of a partition may lie behind records that compaction removed: only this event tells.
         config.set("enable.partition.eof", "true");
-        let reader: BaseConsumer = config.create().map_err(self.error(&what))?;
+        let reader = config.create_with_context(EndsAreNoErrors).map_err(self.error(&what))?;
+        let reader: BaseConsumer<EndsAreNoErrors> = reader;
         reader.assign(&assignment).map_err(self.error(&what))?;
         while !left.is_empty() {
             match reader.poll(SILENCE_LIMIT) {
