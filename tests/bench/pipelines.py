@@ -116,6 +116,8 @@ class Postgres:
 
     def __init__(self, folder):
         newest = max(pathlib.Path("/usr/lib/postgresql").iterdir(), key=lambda p: int(p.name))
+        # The server runs as another user, who has to get in.
+        folder.chmod(0o755)
         self.bin, self.data, self.port = newest / "bin", folder / "postgres", free_port()
         self.data.mkdir()
         self.become = []
@@ -167,7 +169,6 @@ def topic_to_postgres(folder):
     with open(csv, "w") as out:
         out.writelines("\t".join(str(v) for v in row(n).values()) + "\n" for n in range(ROWS))
     csv.chmod(0o644)
-    folder.chmod(0o755)
     postgres.sql(f"create table copied ({COLUMNS}); create table sunk ({COLUMNS})")
     began = time.time()
     postgres.run("psql", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "weir", "-d", "postgres", "-qc", f"\\copy copied from '{csv}'")

@@ -166,6 +166,12 @@ async fn postgres_stopped_and_started_loses_nothing_and_its_absence_shows() -> R
         text.lines().any(|l| l.starts_with("weir_connect_retries_total{connector=\"rows\"}") && !l.ends_with(" 0"))
     };
     wait_until("the metrics to show retries", DRAIN_LIMIT, shows).await?;
+    let status = format!("{}/connectors/rows/status", pipeline.weir.connect());
+    let task = http::json(&status).await?["tasks"][0].clone();
+    assert_eq!(task["state"], "RUNNING", "{task}");
+    assert!(task["trace"].as_str().is_some_and(|trace| trace.starts_with("trying again: ")), "{task}");
     pipeline.postgres.resume().await?;
-    pipeline.each_line_came_once(writer.written()).await
+    pipeline.each_line_came_once(writer.written()).await?;
+    assert_eq!(http::json(&status).await?["tasks"][0]["trace"], Json::Null, "the trouble is over");
+    Ok(())
 }

@@ -19,6 +19,7 @@ pub mod definition;
 mod deliveries;
 mod dial;
 pub mod document;
+mod health;
 mod kafka;
 mod metrics;
 mod offsets;

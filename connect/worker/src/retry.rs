@@ -14,8 +14,9 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    pub(crate) fn reset(&mut self) {
-        self.failures = 0;
+    /// True when there were failures.
+    pub(crate) fn reset(&mut self) -> bool {
+        std::mem::take(&mut self.failures) > 0
     }
 
     /// The wait after the next failure: doubles from a quarter of a second to half a minute, unless the error names one.

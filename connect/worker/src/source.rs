@@ -16,6 +16,7 @@ use weir_connect_api::{Config, ConnectError, DeliveredRecord, Header, SourceBatc
 use crate::chain::Chain;
 use crate::dead_letters::DeadLetters;
 use crate::deliveries::{BatchId, Floors};
+use crate::health::Health;
 use crate::kafka::Cluster;
 use crate::metrics::ConnectorMetrics;
 use crate::offsets::SharedOffsets;
@@ -39,6 +40,7 @@ pub(crate) struct SourceRun {
     pub chain: Chain,
     pub producer: RecordProducer,
     pub dead_letters: Arc<DeadLetters>,
+    pub health: Health,
     pub offsets: SharedOffsets,
     pub commit_every: Duration,
     pub metrics: ConnectorMetrics,
@@ -113,7 +115,9 @@ impl SourceRun {
             };
             match polled {
                 Ok(batches) => {
-                    backoff.reset();
+                    if backoff.reset() {
+                        self.health.over();
+                    }
                     for batch in batches {
                         self.send(batch, &mut bounded).await?;
                     }
@@ -121,7 +125,10 @@ impl SourceRun {
                         self.producer.ledger().deliveries(|d| d.recovered());
                     }
                 }
-                Err(error) if error.is_retriable() => self.metrics.retried(&error, backoff.wait(stop, &error).await),
+                Err(error) if error.is_retriable() => {
+                    self.health.trouble(&error);
+                    self.metrics.retried(&error, backoff.wait(stop, &error).await);
+                }
                 Err(error) => return Err(error),
             }
             self.settle(stop).await?;

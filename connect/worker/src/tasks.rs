@@ -1,6 +1,6 @@
 //! One task: run, and when it fails run again, until told to stop.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,6 +11,7 @@ use weir_connect_api::{Config, ConnectError, Connector, Task};
 use crate::chain::Chain;
 use crate::converter::Converter;
 use crate::dead_letters::DeadLetters;
+use crate::health::Health;
 use crate::metrics::ConnectorMetrics;
 use crate::producer::RecordProducer;
 use crate::retry::Backoff;
@@ -36,22 +37,22 @@ pub(crate) struct TaskPlan {
 }
 
 pub(crate) struct TaskHandle {
-    status: Arc<Mutex<(State, Option<String>)>>,
+    health: Health,
     stop: CancellationToken,
     supervisor: JoinHandle<()>,
 }
 
 impl TaskHandle {
     pub(crate) fn start(plan: TaskPlan) -> Self {
-        let status = Arc::new(Mutex::new((State::Unassigned, None)));
+        let health = Health::new();
         let stop = CancellationToken::new();
-        let supervisor = tokio::spawn(supervise(plan, Arc::clone(&status), stop.clone()));
-        Self { status, stop, supervisor }
+        let supervisor = tokio::spawn(supervise(plan, health.clone(), stop.clone()));
+        Self { health, stop, supervisor }
     }
 
-    /// The state, and what went wrong last while it is FAILED or RESTARTING.
+    /// The state, and what is wrong, while something is.
     pub(crate) fn status(&self) -> (State, Option<String>) {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.health.get()
     }
 
     /// Asks the task to end, waits, then cuts it off.
@@ -64,14 +65,14 @@ impl TaskHandle {
     }
 }
 
-async fn supervise(plan: TaskPlan, status: Arc<Mutex<(State, Option<String>)>>, stop: CancellationToken) {
+async fn supervise(plan: TaskPlan, health: Health, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     let mut restarts = 0;
     let restarts_max = plan.config.usize("restart.attempts.max");
     loop {
         let began = Instant::now();
-        plan.show(&status, State::Running, None).await;
-        let error = match plan.run(stop.child_token()).await {
+        plan.show(&health, State::Running, None).await;
+        let error = match plan.run(health.clone(), stop.child_token()).await {
             Ok(()) => return,
             Err(_) if stop.is_cancelled() => return,
             Err(error) => error,
@@ -83,7 +84,7 @@ async fn supervise(plan: TaskPlan, status: Arc<Mutex<(State, Option<String>)>>, 
         plan.metrics.met_error();
         let (name, index) = (&plan.name, plan.index);
         tracing::error!(connector = %name, task = index, %error, restarts, "a task failed");
-        plan.show(&status, State::Failed, Some(error.message.clone())).await;
+        plan.show(&health, State::Failed, Some(error.message.clone())).await;
         if restarts >= restarts_max {
             stop.cancelled().await;
             return;
@@ -98,8 +99,8 @@ async fn supervise(plan: TaskPlan, status: Arc<Mutex<(State, Option<String>)>>, 
 
 impl TaskPlan {
     /// Sets the state for REST and metrics, and keeps it in the status topic.
-    async fn show(&self, status: &Mutex<(State, Option<String>)>, state: State, trace: Option<String>) {
-        *status.lock().unwrap_or_else(PoisonError::into_inner) = (state, trace.clone());
+    async fn show(&self, health: &Health, state: State, trace: Option<String>) {
+        health.set(state, trace.clone());
         self.metrics.set_task_state(self.index, state);
         let row = json!({"state": state.as_str(), "trace": trace, "worker_id": self.shared.worker_id, "generation": 1});
         let key = format!("status-task-{}-{}", self.name, self.index);
@@ -108,7 +109,7 @@ impl TaskPlan {
         }
     }
 
-    async fn run(&self, stop: CancellationToken) -> Result<(), ConnectError> {
+    async fn run(&self, health: Health, stop: CancellationToken) -> Result<(), ConnectError> {
         let config = secrets::resolve(&self.config).map_err(|error| ConnectError::fatal(error.to_string()))?;
         // With secrets filled in, values that could not be checked before are.
         let config = crate::definition::Plugins::definition(self.connector.as_ref()).parse(config.entries());
@@ -136,6 +137,7 @@ impl TaskPlan {
                     cluster,
                     chain,
                     dead_letters,
+                    health,
                 };
                 run.run(task, stop).await
             }
@@ -149,6 +151,7 @@ impl TaskPlan {
                     cluster,
                     chain,
                     dead_letters,
+                    health,
                 };
                 run.run(task, stop).await
             }

@@ -16,6 +16,7 @@ use weir_connect_api::{
 use super::consumer::{Event, QUEUE_BATCHES, Reader, Subscription};
 use crate::chain::Chain;
 use crate::dead_letters::DeadLetters;
+use crate::health::Health;
 use crate::kafka::Cluster;
 use crate::metrics::ConnectorMetrics;
 use crate::retry::Backoff;
@@ -33,6 +34,7 @@ pub(crate) struct SinkRun {
     pub chain: Chain,
     pub subscription: Subscription,
     pub dead_letters: Arc<DeadLetters>,
+    pub health: Health,
     pub metrics: ConnectorMetrics,
 }
 
@@ -169,6 +171,7 @@ impl SinkRun {
         self.metrics.batch_took(began.elapsed());
         match put {
             Err(error) if error.is_retriable() => {
+                self.health.trouble(&error);
                 self.metrics.retried(&error, Duration::ZERO);
                 self.repeat(task, stop, Call::Flush).await.map(|durable| progress.durable.extend(durable))
             }
@@ -213,13 +216,17 @@ impl SinkRun {
             };
             match result {
                 Err(error) if error.is_retriable() => {
+                    self.health.trouble(&error);
                     let waited = backoff.wait(stop, &error).await;
                     self.metrics.retried(&error, waited);
                     if stop.is_cancelled() {
                         return Err(error);
                     }
                 }
-                result => return result,
+                result => {
+                    self.health.over();
+                    return result;
+                }
             }
         }
     }
