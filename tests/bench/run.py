@@ -112,6 +112,8 @@ def main():
         folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
         try:
             rows += GROUPS[name](folder)
+        except (Exception, SystemExit) as error:  # one group that cannot be measured must not hide the others
+            rows.append([name, f"could not be measured: {error}", "", "", "**no**"])
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         print(table(rows[-8:]), file=sys.stderr, flush=True)
