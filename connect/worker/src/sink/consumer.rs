@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc as std_mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
@@ -29,6 +29,10 @@ pub(super) const QUEUE_BATCHES: usize = 4;
 const BATCH_RECORDS_MAX: usize = 5_000;
 const BATCH_BYTES_MAX: usize = 4 << 20;
 const POLL: Duration = Duration::from_millis(50);
+/// A task that is just busy takes the next batch within milliseconds. Pausing would throw away what is fetched already,
+/// so it is for tasks that are stuck.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
+const FULL_WAIT: Duration = Duration::from_millis(1);
 /// The thread polls all the time but for while a sink opens partitions, which may wait for its destination to be back.
 const POLL_INTERVAL_MAX_MS: &str = "3600000";
 /// How long the place of a member that ended is kept for it.
@@ -246,6 +250,7 @@ impl Poller {
         let generation = batch.generation;
         let records = batch.finish(&self.subscription);
         let mut event = Event::Records { generation, records };
+        let full_since = Instant::now();
         let mut is_paused = false;
         loop {
             match self.events.try_send(event) {
@@ -253,12 +258,16 @@ impl Poller {
                 Err(TrySendError::Closed(_)) => return false,
                 Err(TrySendError::Full(back)) => event = back,
             }
+            if self.over.load(Ordering::Relaxed) {
+                return false;
+            }
+            if full_since.elapsed() < PAUSE_AFTER {
+                std::thread::sleep(FULL_WAIT);
+                continue;
+            }
             if !is_paused {
                 self.each_assigned(|consumer, list| consumer.pause(list));
                 is_paused = true;
-            }
-            if self.over.load(Ordering::Relaxed) {
-                return false;
             }
             // Nothing is fetched now: this only serves rebalances.
             if let Some(Ok(message)) = self.consumer.poll(POLL) {
