@@ -68,7 +68,7 @@ enum Action {
         #[arg(required = true, value_name = "KEY=VALUE")]
         config: Vec<String>,
     },
-    /// Stop working, keep the tasks
+    /// Stop working until it is resumed
     Pause { name: String },
     /// Work again
     Resume { name: String },
