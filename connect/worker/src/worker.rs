@@ -159,6 +159,8 @@ impl Worker {
         }
         self.stop.cancel();
         self.opening.abort();
+        // Once it is gone, so are the last clients: none is left to miss a broker that stops next.
+        let _ = self.opening.await;
         for server in self.servers {
             let _ = server.await;
         }
