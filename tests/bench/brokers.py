@@ -69,8 +69,11 @@ class Broker:
     def remove(self):
         shutil.rmtree(self.folder)
 
-    def create_topic(self, topic, partitions):
-        admin("--bootstrap-server", self.address, "--create", "--topic", topic, "--partitions", str(partitions))
+    def create_topic(self, topic, partitions, *options):
+        admin("--bootstrap-server", self.address, "--create", "--topic", topic, "--partitions", str(partitions), *options)
+
+    def delete_topic(self, topic):
+        admin("--bootstrap-server", self.address, "--delete", "--topic", topic)
 
 
 class Weir(Broker):

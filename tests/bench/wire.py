@@ -1,8 +1,9 @@
 """Broker figures: produce, fetch and latency with wirebench.py, start-up and memory; each beside Apache Kafka.
 
-Both brokers run in turn in one session, at least ROUNDS times; the best two of each are compared, because noise only
-ever adds.
+Both brokers run side by side and are measured in turn, ROUNDS times after one round that only warms up; the best two of
+each are compared, because noise only ever adds.
 """
+import contextlib
 import json
 import pathlib
 import socket
@@ -28,73 +29,69 @@ def best_two(values, highest):
     return sum(sorted(values, reverse=highest)[:2]) / 2
 
 
-def produced(make, folder, rounds, options, key="mib_per_s"):
-    """Fresh broker, fresh topic, warm pages, one run; `rounds` times. Gives (MiB/s, CPU-s per GiB, p99 ms, RSS after)."""
-    runs = []
-    for number in range(rounds):
-        broker = make(folder / f"run-{number}")
+@contextlib.contextmanager
+def both(folder, weir_settings=("log.flush=os",)):
+    """Weir and Kafka, both running: they are measured in turn, each at its best."""
+    brokers = [Weir(folder / "weir", *weir_settings), Kafka(folder / "kafka")]
+    for broker in brokers:
         broker.start()
-        broker.create_topic("bench", 6)
-        machine.warm(folder, RUN_MIB * 3 // 2)
-        runs.append(wirebench("produce", broker, "bench", "--mib", str(RUN_MIB), *options))
-        broker.stop()
-        broker.remove()
-    return runs
+    try:
+        yield brokers
+    finally:
+        for broker in brokers:
+            broker.stop()
+            broker.remove()
+
+
+def in_turn(brokers, rounds, measure):
+    """`measure(broker, number)` for each broker in each round. The first round warms up, a JVM above all, and is dropped."""
+    runs = [[measure(broker, number) for broker in brokers] for number in range(rounds + 1)]
+    return [list(side) for side in zip(*runs[1:])]
+
+
+def produced(broker, folder, number, options):
+    """One run into a fresh topic, with warm pages."""
+    topic = f"bench-{number}"
+    broker.create_topic(topic, 6, "--config", "file.delete.delay.ms=0")
+    machine.warm(folder, RUN_MIB * 3 // 2)
+    run = wirebench("produce", broker, topic, "--mib", str(RUN_MIB), *options)
+    broker.delete_topic(topic)
+    return run
 
 
 def summary(runs):
     return {
         "mib_per_s": best_two([r["mib_per_s"] for r in runs], True),
         "cpu_s_per_gib": best_two([r["broker_cpu_s_per_gib"] for r in runs], False),
-        "p99_ms": best_two([r["p99_ms"] for r in runs], False) if "p99_ms" in runs[0] else None,
-        "rss_mib": min(r["broker_rss_mib"] for r in runs),
     }
 
 
-def alternating(folder, weir_settings, options, rounds=ROUNDS):
-    weir, kafka = [], []
-    for number in range(rounds):
-        weir += produced(lambda f: Weir(f, *weir_settings), folder / f"weir-{number}", 1, options)
-        kafka += produced(Kafka, folder / f"kafka-{number}", 1, options)
-    return summary(weir), summary(kafka)
+def produce(folder, weir_settings, options, rounds=ROUNDS):
+    with both(folder, weir_settings) as brokers:
+        sides = in_turn(brokers, rounds, lambda broker, number: produced(broker, folder, number, options))
+    return [summary(runs) for runs in sides]
 
 
 def fetch(folder, rounds=ROUNDS):
     """Both brokers hold the same 2 GiB in warm pages; each is read in turn."""
-    sides = {}
-    for make in (lambda f: Weir(f, "log.flush=os"), Kafka):
-        broker = make(folder / f"fetch-{len(sides)}")
-        broker.start()
-        broker.create_topic("bench", 6)
-        wirebench("produce", broker, "bench", "--mib", str(RUN_MIB))
-        sides[broker.name] = (broker, [])
-    for _ in range(rounds):
-        for broker, runs in sides.values():
-            runs.append(wirebench("fetch", broker, "bench", "--mib", str(RUN_MIB)))
-    for broker, _ in sides.values():
-        broker.stop()
-        broker.remove()
-    return [{
-        "mib_per_s": best_two([r["mib_per_s"] for r in runs], True),
-        "cpu_s_per_gib": best_two([r["broker_cpu_s_per_gib"] for r in runs], False),
-    } for _, runs in sides.values()]
+    with both(folder) as brokers:
+        for broker in brokers:
+            broker.create_topic("bench", 6)
+            wirebench("produce", broker, "bench", "--mib", str(RUN_MIB))
+        sides = in_turn(brokers, rounds, lambda broker, _: wirebench("fetch", broker, "bench", "--mib", str(RUN_MIB)))
+    return [summary(runs) for runs in sides]
 
 
 def latency(folder, rounds=3):
-    sides = {"Weir": [], "Apache Kafka": []}
-    for number in range(rounds):
-        for make in (lambda f: Weir(f, "log.flush=os"), Kafka):
-            broker = make(folder / f"latency-{number}")
-            broker.start()
+    with both(folder) as brokers:
+        for broker in brokers:
             broker.create_topic("bench", 1)
-            sides[broker.name].append(wirebench("latency", broker, "bench"))
-            broker.stop()
-            broker.remove()
+        sides = in_turn(brokers, rounds, lambda broker, _: wirebench("latency", broker, "bench"))
     return [{
         "p50_ms": best_two([r["end_to_end"]["p50_ms"] for r in runs], False),
         "p99_ms": best_two([r["end_to_end"]["p99_ms"] for r in runs], False),
         "cpu_s": best_two([r["broker_cpu_s"] for r in runs], False),
-    } for runs in sides.values()]
+    } for runs in sides]
 
 
 def seconds_until_it_serves(broker, began, topic, partitions=6):

@@ -263,7 +263,21 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "-1",
         "Bytes of requests in flight in all; -1 for a quarter of memory. Kafka's -1 means no limit.",
     ),
+    row(
+        "socket.receive.buffer.bytes",
+        Kind::Int,
+        "102400",
+        "Receive buffer of a client's socket; -1 leaves it to the operating system.",
+    )
+    .at_least(-1),
     row("socket.request.max.bytes", Kind::Int, "104857600", "The largest request that is read.").at_least(1),
+    row(
+        "socket.send.buffer.bytes",
+        Kind::Int,
+        "102400",
+        "Send buffer of a client's socket; -1 leaves it to the operating system.",
+    )
+    .at_least(-1),
     row(
         "unclean.leader.election.enable",
         Kind::Boolean,

@@ -43,6 +43,9 @@ pub struct Settings {
     pub connections_max: usize,
     pub connections_per_ip_max: usize,
     pub connections_idle_max: Duration,
+    /// `None`: the operating system's own choice.
+    pub socket_send_buffer_bytes: Option<usize>,
+    pub socket_receive_buffer_bytes: Option<usize>,
 
     pub retention_check_interval: Duration,
     pub checkpoint_interval: Duration,
@@ -89,6 +92,8 @@ impl Settings {
             connections_max: read.count("max.connections")?,
             connections_per_ip_max: read.count("max.connections.per.ip")?,
             connections_idle_max: read.duration("connections.max.idle.ms")?,
+            socket_send_buffer_bytes: usize::try_from(read.number("socket.send.buffer.bytes")?).ok(),
+            socket_receive_buffer_bytes: usize::try_from(read.number("socket.receive.buffer.bytes")?).ok(),
             retention_check_interval: read.duration("log.retention.check.interval.ms")?,
             checkpoint_interval: read.duration("log.flush.offset.checkpoint.interval.ms")?,
             cleaner_enabled: read.boolean("log.cleaner.enable"),

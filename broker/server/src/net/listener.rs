@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -118,6 +119,12 @@ impl Bound {
         cut: &CancellationToken,
     ) {
         for socket in self.sockets {
+            // Set before a client connects: accepted sockets inherit it, and the window they announce follows from it.
+            if let Some(bytes) = cx.settings().socket_receive_buffer_bytes
+                && let Err(error) = sockopt::set_socket_recv_buffer_size(&socket, bytes)
+            {
+                warn!(listener = %self.name, %error, bytes, "cannot set socket.receive.buffer.bytes");
+            }
             let acceptor = Acceptor {
                 name: Arc::clone(&self.name),
                 cx: Arc::clone(cx),
@@ -167,9 +174,8 @@ impl Acceptor {
                 return;
             }
         };
-        // Answers are written whole; waiting to fill packets only adds delay.
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%peer, %error, "cannot set TCP_NODELAY");
+        if let Err(error) = tune(&stream, settings.socket_send_buffer_bytes) {
+            debug!(%peer, %error, "cannot set TCP_NODELAY or socket.send.buffer.bytes");
         }
         let connection = Connection::new(stream, peer, &self.name, &self.cx, &self.limits);
         let (stop, cut) = (self.stop.clone(), self.cut.clone());
@@ -180,5 +186,31 @@ impl Acceptor {
                 () = cut.cancelled() => {}
             }
         });
+    }
+}
+
+/// Answers are written whole: waiting to fill packets only adds delay. And with a large send buffer sendfile wakes the
+/// reader for every few pages, while a small one lets whole pieces through.
+fn tune(stream: &TcpStream, send_buffer_bytes: Option<usize>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    if let Some(bytes) = send_buffer_bytes {
+        sockopt::set_socket_send_buffer_size(stream, bytes)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_has_the_configured_send_buffer_and_no_delay() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        tune(&stream, Some(50_000)).unwrap();
+        // Linux keeps as much again for its own bookkeeping (socket(7)).
+        assert_eq!(sockopt::socket_send_buffer_size(&stream).unwrap(), 100_000);
+        assert!(stream.nodelay().unwrap());
     }
 }

@@ -38,6 +38,11 @@ const POLL_INTERVAL_MAX_MS: &str = "3600000";
 /// How long the place of a member that ended is kept for it.
 const SESSION_TIMEOUT_MS: &str = "10000";
 const STATISTICS_EVERY_MS: &str = "1000";
+/// What librdkafka holds that the thread has not taken yet.
+const QUEUED_KBYTES_MAX: &str = "16384";
+/// How long librdkafka waits to fetch again when that is full. Its own second is far longer than a sink needs to empty
+/// the queue: a partition would stand still most of the time.
+const FETCH_BACKOFF_MS: &str = "5";
 
 /// What the thread tells the task.
 pub(super) enum Event {
@@ -104,7 +109,8 @@ impl Reader {
         config.set("max.poll.interval.ms", POLL_INTERVAL_MAX_MS).set("statistics.interval.ms", STATISTICS_EVERY_MS);
         // A static member (KIP-345): after a kill the next run takes its place at once, without a rebalance.
         config.set("group.instance.id", client_id).set("session.timeout.ms", SESSION_TIMEOUT_MS);
-        config.set("fetch.wait.max.ms", "100").set("queued.max.messages.kbytes", "16384");
+        config.set("fetch.wait.max.ms", "100").set("queued.max.messages.kbytes", QUEUED_KBYTES_MAX);
+        config.set("fetch.queue.backoff.ms", FETCH_BACKOFF_MS);
         for (key, value) in &subscription.overrides {
             config.set(key, value);
         }

@@ -142,17 +142,5 @@ pub(super) const KEYS: &[ConfigKey] = &[
     row("quota.window.num", Kind::Int, "11", "Samples kept for client quotas.").at_least(1),
     row("quota.window.size.seconds", Kind::Int, "1", "Length of each sample for client quotas.").at_least(1),
     row("socket.listen.backlog.size", Kind::Int, "50", "Connections that may wait to be accepted.").at_least(1),
-    row(
-        "socket.receive.buffer.bytes",
-        Kind::Int,
-        "102400",
-        "Receive buffer of a client's socket; -1 leaves it to the operating system.",
-    ),
-    row(
-        "socket.send.buffer.bytes",
-        Kind::Int,
-        "102400",
-        "Send buffer of a client's socket; -1 leaves it to the operating system.",
-    ),
     row("telemetry.max.bytes", Kind::Int, "1048576", "Largest push of a client's own metrics.").at_least(1),
 ];
