@@ -17,6 +17,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::connection::Connection;
 use crate::error::{ClientError, check};
+use crate::producer::Acks;
 
 /// The newest versions that name topics instead of ids.
 const PRODUCE_BY_NAME_MAX: i16 = 12;
@@ -24,7 +25,6 @@ const FETCH_BY_NAME_MAX: i16 = 12;
 /// The newest version with one group per request.
 const FIND_COORDINATOR_SINGLE_MAX: i16 = 3;
 const NO_NODE: i32 = -1;
-const ACKS_ALL: i16 = -1;
 const PRODUCE_LIMIT: Duration = Duration::from_secs(30);
 const FETCH_PARTITION_BYTES: i32 = 1 << 20;
 const FETCH_BYTES_MAX: i32 = 50 << 20;
@@ -180,16 +180,33 @@ impl Client {
         leader: i32,
         batch: Bytes,
     ) -> Result<i64, ClientError> {
+        let base_offset = self.send_batch(topic, partition, leader, Acks::All, batch).await?;
+        base_offset.ok_or_else(|| ClientError::Missing(format!("the offset of a batch for {topic}-{partition}")))
+    }
+
+    /// Sends one record batch, once. With [`Acks::None`] nothing is known of it afterwards.
+    pub(crate) async fn send_batch(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        leader: i32,
+        acks: Acks,
+        batch: Bytes,
+    ) -> Result<Option<i64>, ClientError> {
         let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
         let data = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
         let timeout_ms = i32::try_from(PRODUCE_LIMIT.as_millis()).unwrap_or(i32::MAX);
         let request =
-            ProduceRequest::default().with_acks(ACKS_ALL).with_timeout_ms(timeout_ms).with_topic_data(vec![data]);
-        let (answer, _) = self.node(leader).await?.request_up_to(&request, PRODUCE_BY_NAME_MAX).await?;
+            ProduceRequest::default().with_acks(acks.code()).with_timeout_ms(timeout_ms).with_topic_data(vec![data]);
+        let connection = self.node(leader).await?;
+        if acks == Acks::None {
+            return connection.send_up_to(&request, PRODUCE_BY_NAME_MAX).await.map(|()| None);
+        }
+        let (answer, _) = connection.request_up_to(&request, PRODUCE_BY_NAME_MAX).await?;
         let done = answer.responses.first().and_then(|topic| topic.partition_responses.first());
         let done = done.ok_or_else(|| ClientError::Missing(format!("{topic}-{partition}")))?;
         check(|| format!("{topic}-{partition}"), done.error_code, done.error_message.as_deref())?;
-        Ok(done.base_offset)
+        Ok(Some(done.base_offset))
     }
 
     /// Reads several partitions of one topic that share a leader, waiting up to `wait` for the first byte.

@@ -82,6 +82,21 @@ impl Connection {
         request: &R,
         version_max: i16,
     ) -> Result<(R::Response, i16), ClientError> {
+        let version = self.common_version::<R>(version_max)?;
+        Ok((self.exchange(request, version).await?, version))
+    }
+
+    /// Sends what a broker does not answer: a produce request with `acks=0`.
+    pub async fn send_up_to<R: Request>(&mut self, request: &R, version_max: i16) -> Result<(), ClientError> {
+        let version = self.common_version::<R>(version_max)?;
+        let frame = self.encode(request, version)?;
+        let written = timeout(self.answer_limit, self.stream.write_all(&frame)).await;
+        let written =
+            written.map_err(|_| ClientError::TimedOut { address: self.address.clone(), limit: self.answer_limit })?;
+        written.map_err(|source| ClientError::Broken { address: self.address.clone(), source })
+    }
+
+    fn common_version<R: Request>(&self, version_max: i16) -> Result<i16, ClientError> {
         let ours = VersionRange { min: R::VERSIONS.min, max: R::VERSIONS.max.min(version_max) };
         let Some(theirs) = self.versions.get(&R::KEY).copied() else {
             return Err(ClientError::Unknown { address: self.address.clone(), api: api_name(R::KEY) });
@@ -95,7 +110,7 @@ impl Connection {
                 ours: ours.to_string(),
             });
         }
-        Ok((self.exchange(request, common.max).await?, common.max))
+        Ok(common.max)
     }
 
     pub async fn request<R: Request>(&mut self, request: &R) -> Result<R::Response, ClientError> {

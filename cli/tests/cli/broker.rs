@@ -7,37 +7,54 @@ use serde_json::{Value as Json, json};
 use crate::process::{Process, free_port, outcome, weir};
 
 /// A `weir broker` in a folder of its own.
-struct Broker {
-    folder: tempfile::TempDir,
+pub(crate) struct Broker {
+    pub(crate) folder: tempfile::TempDir,
     process: Process,
-    address: String,
+    pub(crate) address: String,
+    settings: Vec<String>,
 }
 
 impl Broker {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let address = format!("localhost:{}", free_port());
-        let process = Self::run(folder.path(), &address);
-        Self { folder, process, address }
+    pub(crate) fn start() -> Self {
+        Self::start_at(format!("localhost:{}", free_port()), &[])
     }
 
-    fn run(folder: &Path, address: &str) -> Process {
+    /// `settings` are further arguments.
+    pub(crate) fn start_at(address: String, settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let process = Self::run(folder.path(), &address, &settings);
+        Self { folder, process, address, settings }
+    }
+
+    fn run(folder: &Path, address: &str, more: &[String]) -> Process {
         let listeners = format!("listeners=PLAINTEXT://{address}");
         let settings = ["--set", &listeners, "--set", "http.listeners=", "--set", "group.initial.rebalance.delay.ms=0"];
-        Process::start(folder, &[&["broker", "--log-level", "error"], &settings[..]].concat())
+        let mut arguments = [&["broker", "--log-level", "error"], &settings[..]].concat();
+        arguments.extend(more.iter().map(String::as_str));
+        Process::start(folder, &arguments)
     }
 
-    fn weir(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub(crate) fn kill_9(&mut self) {
+        self.process.kill_9();
+    }
+
+    /// On the same address, with the same data; it has ended before.
+    pub(crate) fn restart(&mut self) {
+        self.process = Self::run(self.folder.path(), &self.address, &self.settings);
+    }
+
+    pub(crate) fn weir(&self, arguments: &[&str]) -> (i32, String, String) {
         outcome(weir(self.folder.path()).args(arguments).env("WEIR_BOOTSTRAP_SERVER", &self.address))
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let (code, stdout, stderr) = self.weir(arguments);
         assert_eq!((code, stderr.as_str()), (0, ""), "{arguments:?}");
         stdout
     }
 
-    fn produce(&self, arguments: &[&str], lines: &str) {
+    pub(crate) fn produce(&self, arguments: &[&str], lines: &str) {
         let mut command = weir(self.folder.path());
         command.args(["produce"]).args(arguments).env("WEIR_BOOTSTRAP_SERVER", &self.address).write_stdin(lines);
         let (code, stdout, stderr) = outcome(&mut command);
@@ -115,9 +132,8 @@ fn a_group_goes_on_where_it_was_also_after_a_restart() {
     let lines: String = (0..100).map(|number| format!("{number}\n")).collect();
     broker.produce(&["t"], &lines);
     let first = broker.ok(&["consume", "t", "--group", "g", "--from-beginning", "-n", "60"]);
-    let folder = broker.folder.path().to_owned();
     assert!(broker.process.terminate().success());
-    broker.process = Broker::run(&folder, &broker.address);
+    broker.restart();
     let second = broker.ok(&["consume", "t", "--group", "g", "-e"]);
     assert_eq!(first + &second, lines);
 

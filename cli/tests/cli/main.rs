@@ -5,5 +5,7 @@ mod config;
 mod connect;
 mod help;
 mod process;
+mod produce;
+mod proxy;
 mod reference;
 mod up;

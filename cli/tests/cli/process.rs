@@ -10,7 +10,7 @@ pub(crate) fn weir(folder: &Path) -> assert_cmd::Command {
     assert_cmd::Command::from_std(command(folder))
 }
 
-fn command(folder: &Path) -> Command {
+pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WEIR_")) {
         command.env_remove(name);
@@ -45,7 +45,12 @@ impl Process {
         Self { child, banner }
     }
 
-    pub(crate) fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn kill_9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.child.wait().unwrap()

@@ -31,7 +31,7 @@ fn documents_that_come_in_over_http_go_through_a_topic_and_are_found() {
          search: {{listeners: 'http://localhost:{search}', bulk.topic: docs}}\n"
     );
     std::fs::write(folder.path().join("weir.yaml"), yaml).unwrap();
-    let weir = Process::start(folder.path(), &["up", "-c", "weir.yaml"]);
+    let mut weir = Process::start(folder.path(), &["up", "-c", "weir.yaml"]);
     let places = [
         format!("  kafka    localhost:{kafka}"),
         format!("  metrics  http://localhost:{metrics}/metrics"),

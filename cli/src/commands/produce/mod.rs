@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use weir_client::{Client, TopicPartitions, partition_of_key};
+use weir_client::{Acks, ClientError, Producer, ProducerSettings, partition_of_key};
 use weir_types::batch::RecordBatchBuilder;
 use weir_types::compression::Compression;
 
 use crate::args::Cluster;
+use crate::config::ConfigError;
 use crate::output::{Progress, print_text};
 
 /// A batch is sent before it gets larger than this, and whenever no more lines are there to be read.
@@ -46,8 +47,37 @@ pub(crate) struct ProduceArgs {
     header: Vec<String>,
     #[arg(long, value_enum, default_value_t)]
     compression: Codec,
+    /// Which answer to wait for: none, the leader's, or that of all in-sync replicas
+    #[arg(long, value_enum, default_value_t, value_name = "ACKS")]
+    acks: AcksArg,
+    /// Whether the broker is to tell a batch that is sent again from a new one; on unless --acks says otherwise
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    idempotence: Option<bool>,
+    /// How long to go on trying to send a batch
+    #[arg(long, value_name = "MS", default_value_t = 120_000)]
+    delivery_timeout_ms: u64,
     #[command(flatten)]
     cluster: Cluster,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum AcksArg {
+    #[value(name = "0")]
+    None,
+    #[value(name = "1")]
+    Leader,
+    #[default]
+    All,
+}
+
+impl From<AcksArg> for Acks {
+    fn from(acks: AcksArg) -> Self {
+        match acks {
+            AcksArg::None => Self::None,
+            AcksArg::Leader => Self::Leader,
+            AcksArg::All => Self::All,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -77,9 +107,10 @@ pub(crate) async fn run(args: ProduceArgs) -> anyhow::Result<()> {
         Some(path) => Box::new(File::open(path).with_context(|| path.display().to_string())?),
         None => Box::new(io::stdin()),
     };
-    let mut client = args.cluster.connect().await?;
-    let partitions = client.partitions_or_create(&args.topic).await?;
-    let mut sender = Sender::new(&args, client, partitions)?;
+    let settings = settings(&args)?;
+    let client = args.cluster.connect().await?;
+    let producer = Producer::open(client, &args.topic, settings).await?;
+    let mut sender = Sender::new(&args, producer)?;
     let mut progress = Progress::new("records sent");
     let mut chunks = lines::read(input)?;
     while let Some(chunk) = chunks.recv().await {
@@ -91,11 +122,22 @@ pub(crate) async fn run(args: ProduceArgs) -> anyhow::Result<()> {
     print_text(&format!("sent {} records to {}\n", sender.acknowledged, args.topic))
 }
 
+fn settings(args: &ProduceArgs) -> Result<ProducerSettings, ConfigError> {
+    let is_idempotent = args.idempotence.unwrap_or(args.acks == AcksArg::All);
+    if is_idempotent && args.acks != AcksArg::All {
+        return Err(ConfigError::new("--idempotence=true needs --acks all: only then is a lost answer made good"));
+    }
+    let delivery_limit = Duration::from_millis(args.delivery_timeout_ms);
+    Ok(ProducerSettings { acks: args.acks.into(), is_idempotent, delivery_limit, on_retry: tell_retry })
+}
+
+fn tell_retry(error: &ClientError) {
+    eprintln!("weir: {error}: sending again");
+}
+
 /// Gathers lines into one batch per partition.
 struct Sender {
-    client: Client,
-    topic: String,
-    leaders: TopicPartitions,
+    producer: Producer,
     key_separator: Option<Vec<u8>>,
     null_marker: Option<Vec<u8>>,
     fixed: Option<i32>,
@@ -110,7 +152,8 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(args: &ProduceArgs, client: Client, leaders: TopicPartitions) -> anyhow::Result<Self> {
+    fn new(args: &ProduceArgs, producer: Producer) -> anyhow::Result<Self> {
+        let leaders = producer.partitions();
         if let Some(partition) = args.partition.filter(|partition| !leaders.contains_key(partition)) {
             bail!("{} has no partition {partition}: it has {}", args.topic, leaders.len());
         }
@@ -119,9 +162,7 @@ impl Sender {
             Ok((key.to_owned(), value.to_owned()))
         };
         Ok(Self {
-            client,
-            topic: args.topic.clone(),
-            leaders,
+            producer,
             key_separator: args.key_separator.as_ref().map(|text| text.clone().into_bytes()),
             null_marker: args.null_marker.as_ref().map(|text| text.clone().into_bytes()),
             fixed: args.partition,
@@ -167,18 +208,18 @@ impl Sender {
     }
 
     fn partition_of(&self, key: Option<&[u8]>) -> i32 {
+        let leaders = self.producer.partitions();
         match (self.fixed, key) {
             (Some(fixed), _) => fixed,
-            (None, Some(key)) => partition_of_key(key, &self.leaders),
-            (None, None) => self.leaders.keys().nth(self.sticky % self.leaders.len().max(1)).copied().unwrap_or(0),
+            (None, Some(key)) => partition_of_key(key, leaders),
+            (None, None) => leaders.keys().nth(self.sticky % leaders.len().max(1)).copied().unwrap_or(0),
         }
     }
 
     async fn flush(&mut self) -> anyhow::Result<()> {
         for (partition, batch) in std::mem::take(&mut self.batches) {
-            let leader = self.leaders.get(&partition).copied().unwrap_or(-1);
             let count = u64::try_from(batch.record_count()).unwrap_or(0);
-            self.client.produce(&self.topic, partition, leader, batch.build()).await?;
+            self.producer.send(partition, batch).await?;
             self.acknowledged += count;
         }
         self.sticky += 1;
