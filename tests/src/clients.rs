@@ -35,6 +35,8 @@ fn class(name: &str) -> &str {
         "kafka-log-dirs" => "org.apache.kafka.tools.LogDirsCommand",
         "kafka-groups" => "org.apache.kafka.tools.GroupsCommand",
         "kafka-cluster" => "org.apache.kafka.tools.ClusterTool",
+        "kafka-storage" => "kafka.tools.StorageTool",
+        "kafka-server" => "kafka.Kafka",
         "kafka-broker-api-versions" => "org.apache.kafka.tools.BrokerApiVersionsCommand",
         other => other,
     }

@@ -1,13 +1,14 @@
 //! The harness that the suites and the demo share: real processes, a private Postgres, stock clients, temporary
 //! folders, free ports.
 //!
-//! Reading order: [`process`], [`weir`], [`postgres`], [`clients`], [`http`], [`lines`], [`wait`].
+//! Reading order: [`process`], [`weir`], [`kafka`], [`postgres`], [`clients`], [`http`], [`lines`], [`wait`].
 //!
 //! Invariants: never touches a server, a port or a folder that it did not start or make itself; what it starts ends
 //! with the value that holds it, also when a test panics.
 
 pub mod clients;
 pub mod http;
+pub mod kafka;
 pub mod lines;
 pub mod postgres;
 pub mod process;

@@ -1,6 +1,7 @@
 //! Suites against real processes and stock clients. One binary, so that the harness is linked once.
 
 mod clicks;
+mod command_line;
 mod crash;
 mod disk_full;
 mod hostile;

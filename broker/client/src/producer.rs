@@ -135,13 +135,14 @@ impl Producer {
         }
     }
 
+    /// Waits without a word for a cluster that is just starting.
     async fn identify(&mut self) -> Result<Identity, ClientError> {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_transaction_timeout_ms(NO_TRANSACTION_TIMEOUT)
             .with_producer_id(ProducerId(NO_PRODUCER_ID))
             .with_producer_epoch(NO_EPOCH);
-        let mut attempts = Attempts::new(self.settings);
+        let mut attempts = Attempts { on_retry: None, ..Attempts::new(self.settings) };
         loop {
             let answer = self.client.any().await?.request(&request).await?;
             match check(|| "an id for the producer".to_owned(), answer.error_code, None) {

@@ -227,10 +227,12 @@ async fn delete(client: &mut Client, topics: &[String]) -> anyhow::Result<()> {
         DeleteTopicsRequest::default().with_topics(topics.iter().map(state).collect()).with_timeout_ms(TIMEOUT_MS);
     let answer = client.any().await?.request(&request).await?;
     let mut results = Results::default();
-    for gone in &answer.responses {
-        let name = gone.name.as_ref().map_or("", |name| name.as_str());
-        let result = check(|| format!("topic {name}"), gone.error_code, gone.error_message.as_deref());
-        results.add(&format!("deleted {name}"), result.map_err(Into::into))?;
+    // Brokers answer in an order of their own.
+    for topic in topics {
+        let gone = answer.responses.iter().find(|gone| gone.name.as_ref().is_some_and(|name| name.as_str() == topic));
+        let gone = gone.with_context(|| format!("the broker said nothing of topic {topic}"))?;
+        let result = check(|| format!("topic {topic}"), gone.error_code, gone.error_message.as_deref());
+        results.add(&format!("deleted {topic}"), result.map_err(Into::into))?;
     }
     results.finish()
 }
