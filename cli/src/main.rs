@@ -29,5 +29,8 @@ fn main() -> ExitCode {
             return ExitCode::from(exit::FAILED);
         }
     };
-    exit::code(runtime.block_on(commands::run(args)))
+    let done = runtime.block_on(commands::run(args));
+    // What matters has been waited for: a question to a broker that is gone may hold its thread for long.
+    runtime.shutdown_background();
+    exit::code(done)
 }

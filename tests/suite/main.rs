@@ -9,3 +9,4 @@ mod java_tools;
 mod kafka_python;
 mod kcat;
 mod pipeline;
+mod worker;

@@ -21,7 +21,7 @@ use crate::config::layers::{BrokerLayers, Overrides};
 use crate::config::listeners::Endpoint;
 use crate::config::{BrokerConfig, ConfigError, Properties, Settings, check_properties};
 use crate::groups::{GroupMetrics, Groups, OFFSETS_TOPIC, PartitionsLog};
-use crate::http::{self, Health};
+use crate::http;
 use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
 use crate::metrics::{Metrics, scrape};
 use crate::net::{self, BindError, Bound, Limits};
@@ -53,7 +53,7 @@ pub enum StartError {
 /// A running broker. Dropping it without [`Broker::shutdown`] leaves its tasks running until the runtime ends.
 pub struct Broker {
     kafka_addresses: Vec<SocketAddr>,
-    http_address: Option<SocketAddr>,
+    http_addresses: Vec<SocketAddr>,
     stop: CancellationToken,
     cut: CancellationToken,
     tasks: TaskTracker,
@@ -99,12 +99,11 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     }
     tasks.spawn(background::run(Arc::clone(&cx), stop.clone()));
     scrape::register(&config.registry, &cx, &limits)?;
-    let health = Health::default();
-    let http_address = http.address();
-    http.serve(config.registry, config.routes, health.clone(), &tasks, &stop);
-    health.set_ready();
+    let http_addresses = http.addresses();
+    // The Kafka listeners accept by now: whoever is answered finds the broker ready.
+    http.serve(config.registry, config.routes, Arc::new(|| true), &tasks, &stop);
     info!(node_id = settings.node_id, addresses = ?kafka_addresses, "broker started");
-    Ok(Broker { kafka_addresses, http_address, stop, cut, tasks, cx, flusher_threads })
+    Ok(Broker { kafka_addresses, http_addresses, stop, cut, tasks, cx, flusher_threads })
 }
 
 impl Broker {
@@ -113,9 +112,9 @@ impl Broker {
         &self.kafka_addresses
     }
 
-    /// Where `/metrics` and `/health` are; `None` without `http.listeners`.
-    pub fn http_address(&self) -> Option<SocketAddr> {
-        self.http_address
+    /// Where `/metrics` and `/health` are: every address of each of `http.listeners`.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http_addresses
     }
 
     /// Stops in order; returns when nothing of the broker runs any more.

@@ -1,10 +1,10 @@
-//! The HTTP server: `/metrics`, `/health/live`, `/health/ready`, and whatever other parts of the process bring along.
+//! The HTTP server: `/metrics`, `/health/live`, `/health/ready`, and whatever other parts of the process bring along. A
+//! process without a broker serves the same.
 //!
 //! Never asks the broker anything: metrics are counters in memory, health is a flag.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::State;
@@ -17,45 +17,48 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::net::BindError;
+use crate::config::listeners::parse_host_port;
+use crate::config::value::elements;
+use crate::config::{ConfigError, Property, bad_value};
+use crate::net::{BindError, listen};
+
+const KEY: &str = "http.listeners";
 
 /// Sockets that hold their ports but do not answer yet.
-pub(crate) struct BoundHttp {
+pub struct BoundHttp {
     sockets: Vec<TcpListener>,
 }
 
-/// Whether the broker serves.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Health {
-    is_ready: Arc<AtomicBool>,
+/// Whether the process does its work already.
+pub type IsReady = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Reads `http.listeners`, for a process without a broker.
+pub fn listeners(property: &Property) -> Result<Vec<(String, u16)>, ConfigError> {
+    let addresses: Result<_, String> = elements(&property.value).map(parse_host_port).collect();
+    addresses.map_err(|reason| bad_value(KEY, property, reason))
 }
 
-impl Health {
-    pub(crate) fn set_ready(&self) {
-        self.is_ready.store(true, Ordering::Relaxed);
-    }
-}
-
-pub(crate) async fn bind(addresses: &[(String, u16)]) -> Result<BoundHttp, BindError> {
+/// Listens on every address of each host; nothing answers yet.
+pub async fn bind(addresses: &[(String, u16)]) -> Result<BoundHttp, BindError> {
     let mut sockets = Vec::new();
     for (host, port) in addresses {
-        let host = if host.is_empty() { "0.0.0.0" } else { host };
-        let socket = TcpListener::bind((host, *port)).await;
-        sockets.push(socket.map_err(|source| BindError { address: format!("http://{host}:{port}"), source })?);
+        let bound = listen(host, *port).await;
+        sockets.extend(bound.map_err(|source| BindError { address: format!("http://{host}:{port}"), source })?);
     }
     Ok(BoundHttp { sockets })
 }
 
 impl BoundHttp {
-    pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.sockets.first().and_then(|socket| socket.local_addr().ok())
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    pub(crate) fn serve(
+    /// Serves `registry`, `extra` and the process's health, as tasks of `tasks`, until `stop`.
+    pub fn serve(
         self,
         registry: Registry,
         extra: Router,
-        health: Health,
+        is_ready: IsReady,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
@@ -63,7 +66,7 @@ impl BoundHttp {
             .route("/metrics", get(metrics))
             .with_state(registry)
             .route("/health/live", get(|| async { "ok\n" }))
-            .merge(Router::new().route("/health/ready", get(ready)).with_state(health))
+            .merge(Router::new().route("/health/ready", get(ready)).with_state(is_ready))
             .merge(extra);
         for socket in self.sockets {
             let (app, stop) = (app.clone(), stop.clone());
@@ -85,10 +88,41 @@ async fn metrics(State(registry): State<Registry>) -> Response {
     }
 }
 
-async fn ready(State(health): State<Health>) -> Response {
-    if health.is_ready.load(Ordering::Relaxed) {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response()
+async fn ready(State(is_ready): State<IsReady>) -> Response {
+    if is_ready() { "ok\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn status(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn both_loopbacks_answer_and_readiness_follows_the_process() {
+        let bound = bind(&[("localhost".to_owned(), 0)]).await.unwrap();
+        let (addresses, tasks, stop) = (bound.addresses(), TaskTracker::new(), CancellationToken::new());
+        let is_ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flag = Arc::clone(&is_ready);
+        let ready: IsReady = Arc::new(move || flag.load(std::sync::atomic::Ordering::Relaxed));
+        bound.serve(Registry::new(), Router::new(), ready, &tasks, &stop);
+        for address in addresses {
+            assert_eq!(status(address, "/health/live").await, "HTTP/1.1 200 OK");
+            assert_eq!(status(address, "/metrics").await, "HTTP/1.1 200 OK");
+            is_ready.store(false, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(status(address, "/health/ready").await, "HTTP/1.1 503 Service Unavailable");
+            is_ready.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(status(address, "/health/ready").await, "HTTP/1.1 200 OK");
+        }
     }
 }

@@ -11,7 +11,7 @@ mod broker;
 mod clock;
 pub mod config;
 mod groups;
-mod http;
+pub mod http;
 mod metadata;
 mod metrics;
 mod net;
@@ -19,3 +19,4 @@ mod partition;
 
 pub use broker::{Broker, StartError, start};
 pub use config::{BrokerConfig, ConfigError, Properties, Property};
+pub use net::{BindError, listen};

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::config::ConfigArgs;
-use crate::serve::{self, Parts};
+use crate::serve::{self, BrokerPart, Parts};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -37,20 +37,32 @@ pub(crate) struct SearchArgs {
     config: ConfigArgs,
 }
 
+/// Where metrics and health are when nobody said: one process of each kind fits on a machine.
+const WORKER_HTTP: &str = "localhost:9465";
+const SEARCH_HTTP: &str = "localhost:9466";
+
 /// Quiet: what a person who starts it by hand needs to know, they are told.
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
-    serve::run(&args.config, Parts { broker: true, search: true, worker: true, log_level: "warn" }).await
+    serve::run(&args.config, Parts { broker: BrokerPart::Here, search: true, worker: true, log_level: "warn" }).await
 }
 
 pub(crate) async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
-    serve::run(&args.config, Parts { broker: true, search: false, worker: false, log_level: "info" }).await
+    serve::run(&args.config, Parts { broker: BrokerPart::Here, search: false, worker: false, log_level: "info" }).await
 }
 
 /// `weir connect run`.
 pub(crate) async fn worker(config: &ConfigArgs) -> anyhow::Result<()> {
-    serve::run(config, Parts { broker: false, search: false, worker: true, log_level: "info" }).await
+    serve::run(
+        config,
+        Parts { broker: BrokerPart::Elsewhere { http: WORKER_HTTP }, search: false, worker: true, log_level: "info" },
+    )
+    .await
 }
 
 pub(crate) async fn search(args: SearchArgs) -> anyhow::Result<()> {
-    serve::run(&args.config, Parts { broker: false, search: true, worker: false, log_level: "info" }).await
+    serve::run(
+        &args.config,
+        Parts { broker: BrokerPart::Elsewhere { http: SEARCH_HTTP }, search: true, worker: false, log_level: "info" },
+    )
+    .await
 }

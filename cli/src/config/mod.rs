@@ -10,6 +10,7 @@
 mod broker;
 mod check;
 mod connect;
+mod http;
 mod overrides;
 mod process;
 mod properties;

@@ -2,10 +2,12 @@
 //!
 //! Start: logging → signals → broker → search node → worker: each finds what it needs running. Stop runs it backwards,
 //! so that the worker's last commits still find the index and the broker: worker → search node → broker. A second
-//! signal ends the process at once.
+//! signal ends the process at once. A process without a broker has its HTTP server before and after all else.
 
 mod banner;
 mod bulk;
+mod http;
+mod listeners;
 mod logging;
 mod search;
 
@@ -17,7 +19,7 @@ use prometheus::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 use weir_broker::{Broker, BrokerConfig};
-use weir_connect::{Plugins, Worker};
+use weir_connect::{Host, Plugins, Worker};
 use weir_connectors::Services;
 use weir_search::BulkLog;
 
@@ -25,6 +27,8 @@ use crate::config::{Config, ConfigArgs, ConfigError, ProcessSettings};
 use crate::output::print_text;
 use banner::Banner;
 use bulk::TopicBulkLog;
+use http::Http;
+use logging::Logging;
 use search::Search;
 
 /// What the shell reports for a process that Ctrl-C ended.
@@ -33,11 +37,21 @@ const INTERRUPTED: i32 = 130;
 /// Which parts a process has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts {
-    pub(crate) broker: bool,
+    pub(crate) broker: BrokerPart,
     pub(crate) search: bool,
     pub(crate) worker: bool,
     /// What is logged where nobody said.
     pub(crate) log_level: &'static str,
+}
+
+/// Whether a process has a broker, whose HTTP server is that of all parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BrokerPart {
+    Here,
+    /// `http` is where the process serves metrics and health where nobody said.
+    Elsewhere {
+        http: &'static str,
+    },
 }
 
 /// Runs until a signal asks it to stop.
@@ -45,10 +59,10 @@ pub(crate) async fn run(args: &ConfigArgs, parts: Parts) -> anyhow::Result<()> {
     let began = Instant::now();
     let config = Config::load(args)?;
     let settings = config.process_settings()?;
-    logging::init(settings.log_format, settings.log_level.as_deref().unwrap_or(parts.log_level))?;
+    let logging = logging::init(settings.log_format, settings.log_level.as_deref().unwrap_or(parts.log_level))?;
     let mut signals = Signals::catch()?;
     tokio::select! {
-        running = Running::start(&config, parts) => {
+        running = Running::start(&config, parts, logging) => {
             let running = running?;
             print_text(&running.banner(&settings).text(began.elapsed()))?;
             let signal = signals.next().await;
@@ -66,21 +80,22 @@ pub(crate) async fn run(args: &ConfigArgs, parts: Parts) -> anyhow::Result<()> {
 /// The parts that run, in the order of their start.
 #[derive(Default)]
 struct Running {
+    http: Option<Http>,
     broker: Option<Broker>,
     search: Option<Search>,
     worker: Option<Worker>,
 }
 
 impl Running {
-    async fn start(config: &Config, parts: Parts) -> anyhow::Result<Self> {
+    async fn start(config: &Config, parts: Parts, logging: Arc<Logging>) -> anyhow::Result<Self> {
         let mut running = Self::default();
-        match running.start_parts(config, parts).await {
+        match running.start_parts(config, parts, logging).await {
             Ok(()) => Ok(running),
             Err(error) => running.stop().await.and(Err(error)),
         }
     }
 
-    async fn start_parts(&mut self, config: &Config, parts: Parts) -> anyhow::Result<()> {
+    async fn start_parts(&mut self, config: &Config, parts: Parts, logging: Arc<Logging>) -> anyhow::Result<()> {
         let data_dir = config.process_settings()?.data_dir;
         // What can be checked is checked before anything is opened.
         let search = parts.search.then(|| config.search_settings(&data_dir)).transpose()?;
@@ -88,10 +103,16 @@ impl Running {
             if parts.worker { config.checked_connectors(&plugins(&Services::default()))? } else { Vec::new() };
         config.worker(None)?;
         let registry = Registry::new();
-        if parts.broker {
-            let properties = config.broker_properties(&data_dir);
-            let broker = BrokerConfig { properties, registry: registry.clone(), ..BrokerConfig::default() };
-            self.broker = Some(weir_broker::start(broker).await.map_err(refused)?);
+        match parts.broker {
+            BrokerPart::Here => {
+                let properties = config.broker_properties(&data_dir);
+                let broker = BrokerConfig { properties, registry: registry.clone(), ..BrokerConfig::default() };
+                self.broker = Some(weir_broker::start(broker).await.map_err(refused)?);
+            }
+            BrokerPart::Elsewhere { http } => {
+                let listeners = config.http_listeners(http)?;
+                self.http = Some(Http::start(&listeners, registry.clone()).await?);
+            }
         }
         let own_broker = self.broker.as_ref().and_then(|broker| broker.kafka_addresses().first());
         let worker = config.worker(own_broker.map(ToString::to_string))?;
@@ -105,7 +126,15 @@ impl Running {
         }
         if parts.worker {
             let services = Services { search: self.search.as_ref().map(|search| search.node().clone()) };
-            self.worker = Some(weir_connect::start(worker, plugins(&services), connectors, &registry).await?);
+            let rest = listeners::bind("connect.listeners", &worker.listeners).await?;
+            let host = Host { registry, rest, loggers: logging };
+            self.worker = Some(weir_connect::start(worker, plugins(&services), connectors, host)?);
+        }
+        if let Some(http) = &self.http {
+            http.parts_run(match &self.worker {
+                Some(worker) => Arc::new(worker.readiness()),
+                None => Arc::new(|| true),
+            });
         }
         Ok(())
     }
@@ -121,6 +150,9 @@ impl Running {
         if let Some(broker) = self.broker {
             broker.shutdown().await;
         }
+        if let Some(http) = self.http {
+            http.stop().await;
+        }
         stopped
     }
 
@@ -128,9 +160,11 @@ impl Running {
         let mut banner = Banner::default();
         if let Some(broker) = &self.broker {
             banner.line("kafka", banner::host_port(broker.kafka_addresses()));
-            if let Some(address) = broker.http_address() {
-                banner.line("metrics", format!("http://{}/metrics", banner::host_port(&[address])));
-            }
+        }
+        let broker = self.broker.as_ref().map(Broker::http_addresses);
+        let http = broker.or(self.http.as_ref().map(Http::addresses)).unwrap_or_default();
+        if !http.is_empty() {
+            banner.line("metrics", format!("http://{}/metrics", banner::host_port(http)));
         }
         if let Some(worker) = &self.worker {
             banner.line("connect", format!("http://{}", banner::host_port(worker.rest_addresses())));

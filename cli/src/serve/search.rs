@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
 use prometheus::Registry;
-use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 use weir_search::{BulkLog, SearchNode};
 
+use super::listeners;
 use crate::config::SearchSettings;
 
 pub(super) struct Search {
@@ -27,10 +26,7 @@ impl Search {
         bulk: Option<Arc<dyn BulkLog>>,
         registry: Registry,
     ) -> anyhow::Result<Self> {
-        let mut sockets = Vec::new();
-        for listener in &settings.listeners {
-            sockets.extend(bind(listener).await?);
-        }
+        let sockets = listeners::bind("search.listeners", &settings.listeners).await?;
         let node = tokio::task::spawn_blocking(move || SearchNode::open(settings.node, &registry)).await??;
         for (shard, reason) in node.unreadable_shards() {
             error!(shard, reason, "a shard cannot be read: what is in it is not found");
@@ -62,21 +58,4 @@ impl Search {
         self.servers.join_all().await;
         Ok(self.node.commit_all().await?)
     }
-}
-
-/// Every address of `host:port`: `localhost` is the loopback of IPv4 and of IPv6.
-async fn bind(listener: &str) -> anyhow::Result<Vec<TcpListener>> {
-    let resolved = lookup_host(listener).await;
-    let resolved = resolved.with_context(|| format!("search.listeners: cannot resolve {listener}"))?;
-    let mut sockets = Vec::new();
-    for address in resolved {
-        let remedy = || format!("cannot listen on {address}: stop what listens there or set search.listeners");
-        match TcpListener::bind(address).await {
-            Ok(socket) => sockets.push(socket),
-            // A machine without IPv6.
-            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable && !sockets.is_empty() => {}
-            Err(error) => return Err(error).with_context(remedy),
-        }
-    }
-    Ok(sockets)
 }

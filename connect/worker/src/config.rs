@@ -21,6 +21,18 @@ static KEYS: LazyLock<ConfigDef> = LazyLock::new(|| {
         ConfigKey::new("offset.flush.interval.ms", ConfigType::Duration, "How often source offsets are committed.")
             .default("5000")
             .range(10, 3_600_000),
+        ConfigKey::new(
+            "topic.tracking.enable",
+            ConfigType::Boolean,
+            "Whether the topics that each connector uses are tracked and shown.",
+        )
+        .default("true"),
+        ConfigKey::new(
+            "topic.tracking.allow.reset",
+            ConfigType::Boolean,
+            "Whether a connector's list of topics may be reset.",
+        )
+        .default("true"),
     ])
 });
 
@@ -33,13 +45,15 @@ pub fn definition() -> &'static ConfigDef {
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
     pub bootstrap_servers: String,
-    /// `host:port` of the REST server, when there is to be one.
+    /// `host:port` of REST, none or several: whoever starts a worker listens there.
     pub listeners: Vec<String>,
     pub group_id: String,
     pub config_topic: String,
     pub offset_topic: String,
     pub status_topic: String,
     pub offset_flush_interval: Duration,
+    pub is_topic_tracking_enabled: bool,
+    pub is_topic_reset_allowed: bool,
 }
 
 impl WorkerConfig {
@@ -57,6 +71,8 @@ impl WorkerConfig {
             offset_topic: config.str("offset.storage.topic").to_owned(),
             status_topic: config.str("status.storage.topic").to_owned(),
             offset_flush_interval: config.duration("offset.flush.interval.ms"),
+            is_topic_tracking_enabled: config.bool("topic.tracking.enable"),
+            is_topic_reset_allowed: config.bool("topic.tracking.allow.reset"),
         })
     }
 }

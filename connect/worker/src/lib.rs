@@ -10,6 +10,7 @@
 //!   destination.
 //! - Secrets are resolved just before a task starts and are never stored, shown or logged.
 
+mod active_topics;
 mod chain;
 pub mod config;
 mod connector_offsets;
@@ -21,6 +22,7 @@ mod dial;
 pub mod document;
 mod health;
 mod kafka;
+mod loggers;
 mod metrics;
 mod offsets;
 mod producer;
@@ -41,4 +43,5 @@ pub use config::WorkerConfig;
 pub use definition::Plugins;
 pub use dial::dial;
 pub use document::Document;
-pub use worker::{StartError, Worker, start};
+pub use loggers::{LoggerLevel, Loggers, ROOT_LOGGER};
+pub use worker::{Host, StartError, Worker, start};

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::Mutex as AsyncMutex;
 use weir_connect_api::{Config, ConfigProblem, ConnectorKind};
 
+use crate::active_topics::ActiveTopics;
 use crate::definition::Plugins;
 use crate::kafka::{Cluster, ClusterError};
 use crate::metrics::{ConnectorMetrics, Metrics};
@@ -38,6 +39,8 @@ pub enum RuntimeError {
     NotStopped(String),
     #[error("{0}")]
     Bad(String),
+    #[error("{0}")]
+    Forbidden(&'static str),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
 }
@@ -58,6 +61,9 @@ pub struct Shared {
     pub worker_id: String,
     pub commit_every: Duration,
     pub status: Table,
+    /// `None` with `topic.tracking.enable=false`.
+    pub(crate) active_topics: Option<Arc<ActiveTopics>>,
+    pub is_topic_reset_allowed: bool,
 }
 
 pub struct Runtime {
@@ -139,6 +145,10 @@ impl Runtime {
             state: connector_state(entry.target),
             tasks: entry.tasks.iter().enumerate().map(task).collect(),
         })
+    }
+
+    pub(crate) fn active_topics(&self) -> Result<&ActiveTopics, RuntimeError> {
+        self.shared.active_topics.as_deref().ok_or(RuntimeError::Forbidden("Topic tracking is disabled."))
     }
 
     /// Creates a connector; an error when there is one of that name.
@@ -274,6 +284,9 @@ impl Runtime {
         let mut gone = vec![(format!("status-connector-{name}"), None)];
         gone.extend((0..tasks).map(|task| (format!("status-task-{name}-{task}"), None)));
         self.shared.status.put(gone).await?;
+        if let Some(topics) = &self.shared.active_topics {
+            topics.reset(name);
+        }
         if let Some(entry) = self.entries().remove(name) {
             entry.metrics.remove();
         }

@@ -13,6 +13,7 @@ use rdkafka::message::{BorrowedMessage, Headers};
 use tokio_util::sync::CancellationToken;
 use weir_connect_api::{Config, ConnectError, DeliveredRecord, Header, SourceBatch, SourceContext, SourceTask, Stage};
 
+use crate::active_topics::TopicUse;
 use crate::chain::Chain;
 use crate::dead_letters::DeadLetters;
 use crate::deliveries::{BatchId, Floors};
@@ -44,6 +45,7 @@ pub(crate) struct SourceRun {
     pub offsets: SharedOffsets,
     pub commit_every: Duration,
     pub metrics: ConnectorMetrics,
+    pub topics: TopicUse,
 }
 
 impl SourceRun {
@@ -176,11 +178,12 @@ impl SourceRun {
                     continue;
                 }
             }
-            if let Some(topic) = &record.topic
-                && !bounded.contains(topic)
-            {
-                self.bound(topic).await?;
-                bounded.insert(Arc::clone(topic));
+            if let Some(topic) = &record.topic {
+                if !bounded.contains(topic) {
+                    self.bound(topic).await?;
+                    bounded.insert(Arc::clone(topic));
+                }
+                self.topics.used(topic);
             }
             match self.producer.send(id, &record).await {
                 Ok(()) => {}

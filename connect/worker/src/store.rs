@@ -8,6 +8,7 @@
 //! | offset.storage.topic | `["<name>", {source partition}]` | the source offset |
 //! | | `["<name>", {"topic": …, "partition": n}]`, marked by `"delivered": true` | `{"offset": n}`: see [`OffsetStore::bounds`] |
 //! | status.storage.topic | `status-connector-<name>`, `status-task-<name>-<n>` | `{"state", "trace", "worker_id"}` |
+//! | | `status-topic-<topic>:connector-<name>` | see [`active_topics`](crate::active_topics) |
 //!
 //! A null value deletes. One worker writes; it reads once, on start.
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use rdkafka::Message;
+use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use serde_json::{Map, Value as Json, json};
@@ -55,6 +57,24 @@ impl Table {
 
     /// Writes rows, in order; returns once all are acknowledged. `None` deletes.
     pub async fn put(&self, rows: Rows) -> Result<(), ClusterError> {
+        self.acknowledged(self.queue(rows)?).await
+    }
+
+    /// Writes rows behind those that were written before, without waiting; a failure is logged.
+    pub fn put_in_background(&self, rows: Rows) {
+        let (table, queued) = (self.clone(), self.queue(rows));
+        tokio::spawn(async move {
+            let written = match queued {
+                Ok(queued) => table.acknowledged(queued).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                tracing::warn!(%error, "rows of the worker's memory are not kept");
+            }
+        });
+    }
+
+    fn queue(&self, rows: Rows) -> Result<Vec<DeliveryFuture>, ClusterError> {
         let sent = rows.into_iter().map(|(key, value)| {
             let value = value.map(|value| value.to_string());
             let mut record = FutureRecord::to(&self.topic).key(&key);
@@ -62,7 +82,10 @@ impl Table {
             // Kept in order by the producer's own queue: sending does not wait.
             self.producer.send_result(record).map_err(|(error, _)| error)
         });
-        let sent: Vec<_> = sent.collect::<Result<_, _>>().map_err(|source| self.failed(source))?;
+        sent.collect::<Result<_, _>>().map_err(|source| self.failed(source))
+    }
+
+    async fn acknowledged(&self, sent: Vec<DeliveryFuture>) -> Result<(), ClusterError> {
         for delivery in sent {
             let waited = tokio::time::timeout(WRITE_LIMIT, delivery).await;
             let source = match waited {

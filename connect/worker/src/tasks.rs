@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weir_connect_api::{Config, ConnectError, Connector, Task};
 
+use crate::active_topics::TopicUse;
 use crate::chain::Chain;
 use crate::converter::Converter;
 use crate::dead_letters::DeadLetters;
@@ -121,6 +122,7 @@ impl TaskPlan {
             DeadLetters::new(Arc::clone(&self.name), self.index, &config, cluster.clone(), self.metrics.clone());
         let dead_letters = Arc::new(dead_letters);
         let converters = (converter(&config, "key.converter"), converter(&config, "value.converter"));
+        let topics = TopicUse::new(self.shared.active_topics.clone(), Arc::clone(&self.name), self.index);
         match self.connector.task() {
             Task::Source(task) => {
                 let overrides = config.below("producer.override.");
@@ -138,6 +140,7 @@ impl TaskPlan {
                     chain,
                     dead_letters,
                     health,
+                    topics,
                 };
                 run.run(task, stop).await
             }
@@ -152,6 +155,7 @@ impl TaskPlan {
                     chain,
                     dead_letters,
                     health,
+                    topics,
                 };
                 run.run(task, stop).await
             }

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::active_topics::ActiveTopics;
 use crate::config::WorkerConfig;
 use crate::definition::Plugins;
 use crate::document::NamedConfig;
 use crate::kafka::Cluster;
+use crate::loggers::Loggers;
 use crate::metrics::Metrics;
 use crate::offsets::SharedOffsets;
 use crate::rest;
@@ -25,10 +28,18 @@ const STATES_EVERY: Duration = Duration::from_secs(1);
 /// Why a worker cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("connect listeners: cannot listen on {address}: {source}; is another worker running?")]
-    Listen { address: String, source: std::io::Error },
     #[error("connect metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    #[error("connect listeners: {0}")]
+    Listener(#[from] std::io::Error),
+}
+
+/// What the process around a worker gives it.
+pub struct Host {
+    pub registry: Registry,
+    /// Where REST answers.
+    pub rest: Vec<TcpListener>,
+    pub loggers: Arc<dyn Loggers>,
 }
 
 /// A running worker.
@@ -40,37 +51,33 @@ pub struct Worker {
     rest_addresses: Vec<std::net::SocketAddr>,
 }
 
-/// Starts a worker: REST answers at once, with 503 until the worker has read its topics; while the cluster is away it
-/// keeps trying. `connectors` are the ones of a file: each is created, or given its configuration anew, where it differs
+/// Starts a worker: REST answers at once, and what needs the worker's topics waits until they are read; while the cluster
+/// is away it keeps trying. `connectors` are the ones of a file: each is created, or given its configuration anew, where it differs
 /// from what the worker remembers.
-pub async fn start(
+pub fn start(
     config: WorkerConfig,
     plugins: Plugins,
     connectors: Vec<NamedConfig>,
-    registry: &Registry,
+    host: Host,
 ) -> Result<Worker, StartError> {
-    let metrics = Metrics::register(registry)?;
+    let metrics = Metrics::register(&host.registry)?;
     let slot = rest::Slot::default();
     let stop = CancellationToken::new();
-    let mut servers = Vec::new();
-    let mut rest_addresses = Vec::new();
-    let router = rest::router(slot.clone(), plugins.clone());
-    for address in &config.listeners {
-        let failed = |source| StartError::Listen { address: address.clone(), source };
-        for resolved in tokio::net::lookup_host(address).await.map_err(failed)? {
-            let listener = TcpListener::bind(resolved).await.map_err(failed)?;
-            rest_addresses.push(listener.local_addr().map_err(failed)?);
-            let (router, stop) = (router.clone(), stop.clone());
-            servers.push(tokio::spawn(async move {
-                let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-                if let Err(error) = served {
-                    tracing::error!(%error, "the REST server ended");
-                }
-            }));
-        }
-    }
+    let addresses: std::io::Result<_> = host.rest.iter().map(TcpListener::local_addr).collect();
+    let rest_addresses = addresses?;
+    let context =
+        rest::Context { slot: slot.clone(), plugins: plugins.clone(), loggers: host.loggers, stop: stop.clone() };
+    let router = rest::router(context);
+    let serve = |listener| tokio::spawn(serve(listener, router.clone(), stop.clone()));
+    let servers = host.rest.into_iter().map(serve).collect();
     let opening = tokio::spawn(open(config, plugins, connectors, metrics, slot.clone(), stop.clone()));
     Ok(Worker { slot, stop, servers, opening, rest_addresses })
+}
+
+async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await {
+        tracing::error!(%error, "the REST server ended");
+    }
 }
 
 /// Reads the worker's topics, repeating until the cluster is there, and starts the connectors.
@@ -124,6 +131,9 @@ async fn open_once(
         Table::open(&cluster, &config.status_topic),
     )?;
     let (configs, rows) = configs;
+    let (status, status_rows) = statuses;
+    let writing = status.clone();
+    let active_topics = ActiveTopics::restore(&status_rows, Box::new(move |rows| writing.put_in_background(rows)));
     let asking = cluster.clone();
     let cluster_id = tokio::task::spawn_blocking(move || asking.cluster_id()).await.ok().flatten();
     let shared = Shared {
@@ -134,7 +144,9 @@ async fn open_once(
         metrics,
         worker_id: config.listeners.first().cloned().unwrap_or_else(|| config.group_id.clone()),
         commit_every: config.offset_flush_interval,
-        status: statuses.0,
+        status,
+        active_topics: config.is_topic_tracking_enabled.then(|| Arc::new(active_topics)),
+        is_topic_reset_allowed: config.is_topic_reset_allowed,
     };
     let runtime = Arc::new(Runtime::new(Arc::new(shared), configs));
     runtime.restore(&rows).await;
@@ -147,9 +159,10 @@ impl Worker {
         &self.rest_addresses
     }
 
-    /// Whether the worker has read its topics and started its connectors.
-    pub fn is_ready(&self) -> bool {
-        self.slot.runtime().is_some()
+    /// Tells, whenever it is asked, whether the worker has read its topics and started its connectors.
+    pub fn readiness(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let slot = self.slot.clone();
+        move || slot.runtime().is_some()
     }
 
     /// Stops the tasks, with their offsets committed, then REST.

@@ -79,6 +79,6 @@ pub fn check_properties(properties: &Properties) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn bad_value(key: &str, property: &Property, reason: String) -> ConfigError {
+pub(crate) fn bad_value(key: &str, property: &Property, reason: String) -> ConfigError {
     ConfigError::BadValue { key: key.to_owned(), origin: property.origin.clone(), reason }
 }

@@ -43,20 +43,25 @@ pub(crate) struct Bound {
     sockets: Vec<TcpListener>,
 }
 
-/// Listens on every address of the endpoint's host, all on one port.
+/// Binds a listener of the Kafka protocol.
 pub(crate) async fn bind(endpoint: &Endpoint) -> Result<Bound, BindError> {
-    let fail = |source| BindError { address: endpoint.to_string(), source };
-    let mut addresses = resolve(&endpoint.host, endpoint.port).await.map_err(fail)?;
+    let bound = listen(&endpoint.host, endpoint.port).await;
+    let sockets = bound.map_err(|source| BindError { address: endpoint.to_string(), source })?;
+    Ok(Bound { name: Arc::clone(&endpoint.name), sockets })
+}
+
+/// Listens on every address of a host, all on one port: `localhost` is the loopback of IPv4 and of IPv6, an empty host
+/// every interface. A machine without IPv6 does without.
+pub async fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut addresses = resolve(host, port).await?;
     for _ in 1..FREE_PORT_TRIES {
         match bind_all(&addresses).await {
-            Ok(sockets) => return Ok(Bound { name: Arc::clone(&endpoint.name), sockets }),
-            Err(error) if endpoint.port == 0 && error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(fail(error)),
+            Err(error) if port == 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return bound,
         }
         addresses.iter_mut().for_each(|address| address.set_port(0));
     }
-    let sockets = bind_all(&addresses).await.map_err(fail)?;
-    Ok(Bound { name: Arc::clone(&endpoint.name), sockets })
+    bind_all(&addresses).await
 }
 
 /// IPv4 first. An empty host is every interface: one dual-stack socket where IPv6 exists.
@@ -202,6 +207,23 @@ fn tune(stream: &TcpStream, send_buffer_bytes: Option<usize>) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn localhost_is_both_loopbacks_on_one_port() {
+        let sockets = listen("localhost", 0).await.unwrap();
+        let addresses: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        assert!(addresses.iter().all(|address| address.port() == addresses[0].port()), "{addresses:?}");
+        assert!(addresses[0].ip().is_loopback() && addresses[0].is_ipv4(), "{addresses:?}");
+        // Where there is no IPv6, IPv4 is enough.
+        let has_ipv6 = TcpListener::bind("[::1]:0").await.is_ok();
+        assert_eq!(addresses.get(1).map(|address| address.ip().is_loopback()), has_ipv6.then_some(true));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_this_machine_lacks_is_an_error_when_it_is_ipv4() {
+        // TEST-NET-1 belongs to nobody.
+        assert_eq!(listen("192.0.2.1", 0).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
 
     #[tokio::test]
     async fn a_connection_has_the_configured_send_buffer_and_no_delay() {

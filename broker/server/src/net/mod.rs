@@ -9,4 +9,5 @@ mod listener;
 mod output;
 
 pub(crate) use limits::Limits;
-pub(crate) use listener::{BindError, Bound, bind};
+pub use listener::{BindError, listen};
+pub(crate) use listener::{Bound, bind};

@@ -12,7 +12,7 @@ use weir_connect_api::ConnectorKind;
 
 use super::Context;
 use super::error::RestError;
-use crate::runtime::{RawConfig, TaskView, View};
+use crate::runtime::{RawConfig, RuntimeError, TaskView, View};
 use crate::state::TargetState;
 
 type Answer = Result<Json<Value>, RestError>;
@@ -25,7 +25,7 @@ pub(super) struct NewConnector {
 }
 
 pub(super) async fn list(State(context): State<Context>, RawQuery(query): RawQuery) -> Answer {
-    let runtime = context.runtime()?;
+    let runtime = context.runtime().await?;
     let query = query.unwrap_or_default();
     let expands = |what: &str| query.split('&').any(|pair| pair == format!("expand={what}"));
     let (with_status, with_info) = (expands("status"), expands("info"));
@@ -51,7 +51,7 @@ pub(super) async fn create(
     body: Result<Json<NewConnector>, JsonRejection>,
 ) -> Result<Response, RestError> {
     let Json(wanted) = body?;
-    let runtime = context.runtime()?;
+    let runtime = context.runtime().await?;
     let target = match wanted.initial_state.as_deref() {
         None => TargetState::Started,
         Some(text) => TargetState::parse(text).ok_or_else(|| {
@@ -66,11 +66,11 @@ pub(super) async fn create(
 }
 
 pub(super) async fn info(State(context): State<Context>, Path(name): Path<String>) -> Answer {
-    Ok(Json(info_of(&context.runtime()?.view(&name)?)))
+    Ok(Json(info_of(&context.runtime().await?.view(&name)?)))
 }
 
 pub(super) async fn config(State(context): State<Context>, Path(name): Path<String>) -> Answer {
-    Ok(Json(json!(context.runtime()?.view(&name)?.config)))
+    Ok(Json(json!(context.runtime().await?.view(&name)?.config)))
 }
 
 pub(super) async fn put_config(
@@ -78,7 +78,7 @@ pub(super) async fn put_config(
     Path(name): Path<String>,
     body: Result<Json<IndexMap<String, Value>>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), RestError> {
-    let runtime = context.runtime()?;
+    let runtime = context.runtime().await?;
     let created = runtime.put(&name, strings(body?.0)?).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(info_of(&runtime.view(&name)?))))
@@ -90,7 +90,7 @@ pub(super) async fn patch_config(
     Path(name): Path<String>,
     body: Result<Json<IndexMap<String, Value>>, JsonRejection>,
 ) -> Answer {
-    let runtime = context.runtime()?;
+    let runtime = context.runtime().await?;
     let mut config = runtime.view(&name)?.config;
     for (key, value) in body?.0 {
         if value.is_null() {
@@ -104,23 +104,23 @@ pub(super) async fn patch_config(
 }
 
 pub(super) async fn delete(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, RestError> {
-    context.runtime()?.delete(&name).await?;
+    context.runtime().await?.delete(&name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn status(State(context): State<Context>, Path(name): Path<String>) -> Answer {
-    let runtime = context.runtime()?;
+    let runtime = context.runtime().await?;
     Ok(Json(status_of(&runtime.view(&name)?, &runtime.shared.worker_id)))
 }
 
 pub(super) async fn tasks(State(context): State<Context>, Path(name): Path<String>) -> Answer {
-    let view = context.runtime()?.view(&name)?;
+    let view = context.runtime().await?.view(&name)?;
     let task = |task: &TaskView| json!({"id": {"connector": view.name, "task": task.id}, "config": view.config});
     Ok(Json(view.tasks.iter().map(task).collect()))
 }
 
 pub(super) async fn task_status(State(context): State<Context>, Path((name, task)): Path<(String, usize)>) -> Answer {
-    let runtime = context.runtime()?;
+    let runtime = context.runtime().await?;
     let view = runtime.view(&name)?;
     let found = view.tasks.get(task).map(|task| task_status_of(task, &runtime.shared.worker_id));
     let missing = || RestError::new(StatusCode::NOT_FOUND, format!("No status found for task {name}-{task}"));
@@ -131,7 +131,7 @@ pub(super) async fn restart_task(
     State(context): State<Context>,
     Path((name, task)): Path<(String, usize)>,
 ) -> Result<StatusCode, RestError> {
-    context.runtime()?.restart_task(&name, task).await?;
+    context.runtime().await?.restart_task(&name, task).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn restart(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, RestError> {
-    let runtime = context.runtime()?;
+    let runtime = context.runtime().await?;
     let query = query.unwrap_or_default();
     let asks = |what: &str| query.split('&').any(|pair| pair == format!("{what}=true"));
     let (with_tasks, only_failed) = (asks("includeTasks"), asks("onlyFailed"));
@@ -154,18 +154,37 @@ pub(super) async fn restart(
 }
 
 pub(super) async fn pause(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, RestError> {
-    context.runtime()?.set_target(&name, TargetState::Paused).await?;
+    context.runtime().await?.set_target(&name, TargetState::Paused).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn resume(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, RestError> {
-    context.runtime()?.set_target(&name, TargetState::Started).await?;
+    context.runtime().await?.set_target(&name, TargetState::Started).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn stop(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, RestError> {
-    context.runtime()?.set_target(&name, TargetState::Stopped).await?;
+    context.runtime().await?.set_target(&name, TargetState::Stopped).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The topics that its tasks have used (KIP-558); for a connector that is not known, none.
+pub(super) async fn topics(State(context): State<Context>, Path(name): Path<String>) -> Answer {
+    let topics = context.runtime().await?.active_topics()?.of(&name);
+    Ok(Json(json!({name: {"topics": topics}})))
+}
+
+pub(super) async fn reset_topics(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, RestError> {
+    let runtime = context.runtime().await?;
+    let topics = runtime.active_topics()?;
+    if !runtime.shared.is_topic_reset_allowed {
+        return Err(RuntimeError::Forbidden("Topic tracking reset is disabled.").into());
+    }
+    topics.reset(&name);
+    Ok(StatusCode::ACCEPTED)
 }
 
 fn kind(kind: ConnectorKind) -> &'static str {

@@ -22,6 +22,10 @@ impl RestError {
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
+
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
 }
 
 impl IntoResponse for RestError {
@@ -37,6 +41,7 @@ impl From<RuntimeError> for RestError {
             RuntimeError::Unknown(_) | RuntimeError::UnknownTask { .. } => StatusCode::NOT_FOUND,
             RuntimeError::Exists(_) => StatusCode::CONFLICT,
             RuntimeError::Invalid(_) | RuntimeError::NotStopped(_) | RuntimeError::Bad(_) => StatusCode::BAD_REQUEST,
+            RuntimeError::Forbidden(_) => StatusCode::FORBIDDEN,
             RuntimeError::Cluster(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

@@ -4,30 +4,37 @@
 
 mod connectors;
 mod error;
+mod loggers;
 mod offsets;
 mod plugins;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use tokio::sync::SetOnce;
+use tokio_util::sync::CancellationToken;
 
 use crate::definition::Plugins;
+use crate::loggers::Loggers;
 use crate::runtime::Runtime;
 use error::RestError;
 
 /// Largest request body: a configuration is small.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long a request waits for the worker to have read its topics.
+const STARTING_LIMIT: Duration = Duration::from_secs(30);
 /// The version of Kafka Connect whose shapes these are.
 const SHAPES_OF_VERSION: &str = "4.2.0";
 
 /// Where the runtime appears once the worker has read its topics.
 #[derive(Clone, Default)]
 pub(crate) struct Slot {
-    runtime: Arc<OnceLock<Arc<Runtime>>>,
+    runtime: Arc<SetOnce<Arc<Runtime>>>,
 }
 
 impl Slot {
@@ -40,20 +47,30 @@ impl Slot {
     }
 }
 
+/// What requests are answered from.
 #[derive(Clone)]
-struct Context {
-    slot: Slot,
-    plugins: Plugins,
+pub(crate) struct Context {
+    pub slot: Slot,
+    pub plugins: Plugins,
+    pub loggers: Arc<dyn Loggers>,
+    /// The worker stops: nobody waits any longer.
+    pub stop: CancellationToken,
 }
 
 impl Context {
-    fn runtime(&self) -> Result<Arc<Runtime>, RestError> {
-        let starting = || RestError::new(StatusCode::SERVICE_UNAVAILABLE, "the worker is still reading its topics");
-        self.slot.runtime().ok_or_else(starting)
+    /// Waits, within a limit, until the worker has read its topics: before, it does not know its connectors.
+    async fn runtime(&self) -> Result<Arc<Runtime>, RestError> {
+        tokio::select! {
+            runtime = self.slot.runtime.wait() => Ok(Arc::clone(runtime)),
+            () = self.stop.cancelled() => Err(RestError::unavailable("the worker is stopping")),
+            () = tokio::time::sleep(STARTING_LIMIT) => {
+                Err(RestError::unavailable("the worker is still reading its topics: its log says whether its brokers answer"))
+            }
+        }
     }
 }
 
-pub(crate) fn router(slot: Slot, plugins: Plugins) -> Router {
+pub(crate) fn router(context: Context) -> Router {
     Router::new()
         .route("/", get(root))
         .route("/health", get(health))
@@ -73,13 +90,17 @@ pub(crate) fn router(slot: Slot, plugins: Plugins) -> Router {
         .route("/connectors/{name}/resume", put(connectors::resume))
         .route("/connectors/{name}/stop", put(connectors::stop))
         .route("/connectors/{name}/offsets", get(offsets::get).patch(offsets::patch).delete(offsets::delete))
+        .route("/connectors/{name}/topics", get(connectors::topics))
+        .route("/connectors/{name}/topics/reset", put(connectors::reset_topics))
+        .route("/admin/loggers", get(loggers::list))
+        .route("/admin/loggers/{name}", get(loggers::get).put(loggers::put))
         .route("/connector-plugins", get(plugins::list))
         .route("/connector-plugins/{class}/config", get(plugins::config))
         .route("/connector-plugins/{class}/config/validate", put(plugins::validate))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Context { slot, plugins })
+        .with_state(context)
 }
 
 async fn root(State(context): State<Context>) -> Json<Value> {

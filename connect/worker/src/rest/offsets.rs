@@ -23,7 +23,7 @@ struct Entry {
 }
 
 pub(super) async fn get(State(context): State<Context>, Path(name): Path<String>) -> Answer {
-    let offsets = context.runtime()?.connector_offsets(&name).await?;
+    let offsets = context.runtime().await?.connector_offsets(&name).await?;
     let entry = |(partition, offset)| json!({"partition": partition, "offset": offset});
     Ok(Json(json!({"offsets": offsets.into_iter().map(entry).collect::<Vec<_>>()})))
 }
@@ -34,12 +34,12 @@ pub(super) async fn patch(
     body: Result<Json<Offsets>, JsonRejection>,
 ) -> Answer {
     let entries = body?.0.offsets.into_iter().map(|entry| (entry.partition, entry.offset)).collect();
-    context.runtime()?.alter_offsets(&name, entries).await?;
+    context.runtime().await?.alter_offsets(&name, entries).await?;
     Ok(message("altered"))
 }
 
 pub(super) async fn delete(State(context): State<Context>, Path(name): Path<String>) -> Answer {
-    let runtime = context.runtime()?;
+    let runtime = context.runtime().await?;
     let offsets = runtime.connector_offsets(&name).await?;
     runtime.alter_offsets(&name, offsets.into_iter().map(|(partition, _)| (partition, None)).collect()).await?;
     Ok(message("reset"))

@@ -14,6 +14,7 @@ use weir_connect_api::{
 };
 
 use super::consumer::{Event, QUEUE_BATCHES, Reader, Subscription};
+use crate::active_topics::TopicUse;
 use crate::chain::Chain;
 use crate::dead_letters::DeadLetters;
 use crate::health::Health;
@@ -36,6 +37,7 @@ pub(crate) struct SinkRun {
     pub dead_letters: Arc<DeadLetters>,
     pub health: Health,
     pub metrics: ConnectorMetrics,
+    pub topics: TopicUse,
 }
 
 /// What a running task knows of its partitions.
@@ -165,6 +167,7 @@ impl SinkRun {
                 }
             }
         }
+        read_to.keys().for_each(|place| self.topics.used(&place.topic));
         self.metrics.moved(count, bytes);
         let began = Instant::now();
         let put = task.put(kept, &read_to).await;

@@ -1,0 +1,160 @@
+//! The Connect worker as an operator meets it: REST, metrics and health, alone and beside a broker.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value as Json, json};
+use weir_tests::http::{self, client, is_ok};
+use weir_tests::process::Process;
+use weir_tests::wait::wait_until;
+use weir_tests::weir::{Ports, Weir, command};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// `weir connect run` on ports of its own.
+struct Alone {
+    ports: Ports,
+    process: Process,
+}
+
+impl Alone {
+    fn start(folder: &Path, bootstrap: &str, files: &[&str]) -> Result<Self> {
+        let ports = Ports::free()?;
+        let settings = [
+            format!("connect.bootstrap.servers={bootstrap}"),
+            format!("connect.listeners=http://localhost:{}", ports.connect),
+            format!("http.listeners=localhost:{}", ports.http),
+        ];
+        let mut command = command(&["connect", "run"])?;
+        command.args(files).current_dir(folder);
+        for setting in &settings {
+            command.args(["--set", setting]);
+        }
+        let process = Process::start("weir connect run", command, &folder.join("worker.log"))?;
+        Ok(Self { ports, process })
+    }
+
+    fn rest(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.connect)
+    }
+
+    fn http(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.http)
+    }
+}
+
+async fn put(url: &str, body: &Json) -> Result<(u16, String)> {
+    let request = client().put(url).header("content-type", "application/json").body(body.to_string());
+    let answer = request.send().await?;
+    Ok((answer.status().as_u16(), answer.text().await?))
+}
+
+async fn state(connect: &str, connector: &str) -> Result<Json> {
+    http::json(&format!("{connect}/connectors/{connector}/status")).await
+}
+
+/// A file with lines and a connector that reads it.
+async fn with_a_tail(folder: &Path) -> Result<Weir> {
+    std::fs::write(folder.join("app.log"), "one\ntwo\n")?;
+    let yaml = format!(
+        "connectors:\n  tail: {{class: file-tail, paths: ['{0}/app.log'], topic: app}}\n\
+         \x20 docs: {{class: search, topics: [app], url: embedded, index: app}}\n",
+        folder.display()
+    );
+    Weir::up(folder, &[], &yaml).await
+}
+
+#[tokio::test]
+async fn the_topics_that_connectors_use_show_through_a_restart_until_they_are_reset() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut weir = with_a_tail(folder.path()).await?;
+    let connect = weir.connect();
+    let shows = async |name: &str, topics: &Json| {
+        let found = http::json(&format!("{connect}/connectors/{name}/topics")).await;
+        found.is_ok_and(|found| found == json!({name: {"topics": topics}}))
+    };
+    for name in ["tail", "docs"] {
+        wait_until("the topic to be known", LIMIT, async || shows(name, &json!(["app"])).await).await?;
+    }
+    std::fs::remove_file(folder.path().join("app.log"))?;
+    weir.stop()?;
+    weir.start().await?;
+    // No record was read since the restart: the file is gone.
+    wait_until("the topic to be known still", LIMIT, async || shows("tail", &json!(["app"])).await).await?;
+    let (status, _) = put(&format!("{connect}/connectors/tail/topics/reset"), &Json::Null).await?;
+    assert_eq!(status, 202);
+    assert!(shows("tail", &json!([])).await && shows("docs", &json!(["app"])).await);
+    weir.stop()?;
+    weir.start().await?;
+    wait_until("the reset to be known still", LIMIT, async || shows("tail", &json!([])).await).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn log_levels_are_shown_and_set_while_it_runs() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let weir = with_a_tail(folder.path()).await?;
+    let connect = weir.connect();
+    let loggers = format!("{connect}/admin/loggers");
+    assert_eq!(http::json(&loggers).await?["root"], json!({"level": "WARN", "last_modified": null}));
+    assert_eq!((put(&format!("{loggers}/root"), &json!({"level": "LOUD"})).await?).0, 404);
+    assert_eq!((put(&format!("{loggers}/root"), &json!({})).await?).0, 400);
+    assert!(http::json(&format!("{loggers}/nobody")).await.unwrap_err().to_string().contains("404"));
+    assert!(!weir.log().contains("DEBUG weir_connect::source"));
+    let (status, changed) = put(&format!("{loggers}/weir_connect?scope=worker"), &json!({"level": "debug"})).await?;
+    assert_eq!((status, changed.as_str()), (200, r#"["weir_connect"]"#));
+    let set = http::json(&format!("{loggers}/weir_connect")).await?;
+    assert!(set["level"] == "DEBUG" && set["last_modified"].is_u64(), "{set}");
+    let tail = async || state(&connect, "tail").await.is_ok_and(|state| state["tasks"][0]["state"] == "RUNNING");
+    wait_until("the tail to run", LIMIT, tail).await?;
+    let restarted = client().post(format!("{connect}/connectors/tail/restart?includeTasks=true")).send().await?;
+    assert_eq!(restarted.status().as_u16(), 202);
+    wait_until("a line at DEBUG", LIMIT, async || weir.log().contains("DEBUG weir_connect::source")).await?;
+    let (status, _) = put(&format!("{loggers}/root?scope=cluster"), &json!({"level": "ERROR"})).await?;
+    assert_eq!((status, http::json(&loggers).await?["weir_connect"]["level"].as_str()), (204, Some("ERROR")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_in_a_workers_first_second_waits_until_it_has_read_its_topics() -> Result<()> {
+    let (broker, worker) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let mut weir = Weir::up(broker.path(), &[], "").await?;
+    weir.stop()?;
+    let alone = Alone::start(worker.path(), &weir.bootstrap(), &[])?;
+    let live = format!("{}/health/live", alone.http());
+    wait_until("the worker to live", LIMIT, async || is_ok(&live).await).await?;
+    let ready = format!("{}/health/ready", alone.http());
+    assert!(!is_ok(&ready).await, "there is no broker");
+    let rest = alone.rest();
+    let asked = tokio::spawn(async move {
+        let config = json!({"connector.class": "file-tail", "paths": "/nowhere/*.log", "topic": "app"});
+        put(&format!("{rest}/connectors/early/config"), &config).await
+    });
+    weir.start().await?;
+    assert_eq!(asked.await??.0, 201, "{}", alone.process.log_tail());
+    assert!(is_ok(&ready).await, "it has read its topics");
+    let metrics = http::text(&format!("{}/metrics", alone.http())).await?;
+    assert!(metrics.contains("weir_connect_connectors{state=\"RUNNING\"} 1"), "{metrics}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_search_node_alone_serves_metrics_and_health_on_both_loopbacks() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ports = Ports::free()?;
+    let mut command = command(&["search"])?;
+    command.args(["--set", &format!("search.listeners=http://localhost:{}", ports.search)]);
+    command.args(["--set", &format!("http.listeners=http://localhost:{}", ports.http)]).current_dir(folder.path());
+    let process = Process::start("weir search", command, &folder.path().join("search.log"))?;
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    for host in ["127.0.0.1", "[::1]"].into_iter().filter(|host| has_ipv6 || *host != "[::1]") {
+        for url in [format!("http://{host}:{}/health/ready", ports.http), format!("http://{host}:{}/", ports.search)] {
+            let waited = wait_until(&url, LIMIT, async || is_ok(&url).await).await;
+            waited.with_context(|| process.log_tail())?;
+        }
+        let metrics = http::text(&format!("http://{host}:{}/metrics", ports.http)).await?;
+        assert!(metrics.contains("weir_search_errors_total"), "{metrics}");
+    }
+    Ok(())
+}
