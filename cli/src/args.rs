@@ -3,6 +3,7 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
+use crate::output::Progress;
 
 /// A Kafka-compatible broker that an operator can see through, with a Connect worker and a search node beside it.
 #[derive(Parser)]
@@ -59,6 +60,10 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) async fn connect(&self) -> Result<weir_client::Client, weir_client::ClientError> {
         weir_client::Client::connect(&self.bootstrap_server, "weir").await
+    }
+
+    pub(crate) fn waiting(&self) -> Progress {
+        Progress::waiting(&format!("waiting for {}", self.bootstrap_server))
     }
 }
 

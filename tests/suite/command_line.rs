@@ -1,12 +1,19 @@
 //! `weir`'s own client commands against a real Apache Kafka: nothing in them may lean on what only Weir does.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value as Json, json};
+use weir_tests::clients::kafka_tool_command;
 use weir_tests::kafka::Kafka;
+use weir_tests::process::Process;
+use weir_tests::wait::{wait_for, wait_until};
 use weir_tests::weir;
+
+const JOIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// `weir` with one broker to talk to.
 struct Cli<'a> {
@@ -55,6 +62,7 @@ async fn every_client_command_works_with_apache_kafka() -> Result<()> {
     topics(&cli)?;
     records(&cli)?;
     groups(&cli)?;
+    a_group_of_the_newer_protocol(&cli, folder.path()).await?;
     assert_eq!(cli.ok(&["topics", "delete", "orders", "made"])?, "deleted orders\ndeleted made\n");
     assert_eq!(cli.json(&["topics", "list"])?, json!([]));
     Ok(())
@@ -112,5 +120,26 @@ fn groups(cli: &Cli<'_>) -> Result<()> {
     assert!(cli.refused(&["groups", "describe", "nobody"])?.contains("GroupIdNotFound"));
     assert_eq!(cli.ok(&["groups", "delete", "billing"])?, "deleted billing\n");
     assert_eq!(cli.json(&["groups", "list"])?, json!([]));
+    Ok(())
+}
+
+/// KIP-848: it answers to an API of its own.
+async fn a_group_of_the_newer_protocol(cli: &Cli<'_>, folder: &Path) -> Result<()> {
+    let arguments = ["--bootstrap-server", cli.bootstrap, "--topic", "orders", "--group", "newer"];
+    let newer = ["--from-beginning", "--command-property", "group.protocol=consumer"];
+    let command = kafka_tool_command("kafka-console-consumer", &[&arguments[..], &newer].concat())?;
+    let mut consumer = Process::start("kafka-console-consumer", command, &folder.join("consumer.log"))?;
+    let described = async || cli.json(&["groups", "describe", "newer"]).ok().filter(|found| found["state"] == "Stable");
+    let found = wait_for("the consumer to join", JOIN_LIMIT, described).await?;
+    assert_eq!(found["members"][0]["assigned"], json!({"orders": [0, 1, 2]}), "{found:#}");
+    assert_eq!(found["members"][0]["client"], "console-consumer");
+    let all_read = async || consumer.log().lines().count() >= 1000;
+    wait_until("the consumer to read everything", JOIN_LIMIT, all_read).await?;
+    consumer.stop()?;
+    cli.ok(&["groups", "reset-offsets", "newer", "--all-topics", "--to-earliest", "--execute"])?;
+    let earliest = |row: &Json| row["committed"] == 0;
+    let offsets = cli.json(&["groups", "describe", "newer"])?["offsets"].clone();
+    assert!(offsets.as_array().is_some_and(|rows| rows.len() == 3 && rows.iter().all(earliest)), "{offsets:#}");
+    assert_eq!(cli.ok(&["groups", "delete", "newer"])?, "deleted newer\n");
     Ok(())
 }

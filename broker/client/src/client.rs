@@ -1,6 +1,7 @@
 //! A cluster's brokers, found through any of them, each with one connection that is opened when first needed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -32,6 +33,10 @@ const FETCH_BYTES_MAX: i32 = 50 << 20;
 /// How long what is being made may take: a topic's first leaders, a group's coordinator.
 pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+
+/// What stands for a time in a question for offsets: the first offset held, and the one that the next record gets.
+const EARLIEST: i64 = -2;
+const LATEST: i64 = -1;
 
 /// Partition → leader's node id, of one topic.
 pub type TopicPartitions = BTreeMap<i32, i32>;
@@ -153,23 +158,45 @@ impl Client {
         self.node(node).await
     }
 
-    /// The offset for a timestamp in ms, or for -1 (latest), -2 (earliest), -3 (greatest timestamp); `None` when
-    /// there is no record at or after it.
-    pub async fn offset(
+    /// Each partition's offset for a timestamp in ms, with one request per leader.
+    /// Partitions that have no leader now, or no record at or after that time, are not among them.
+    pub async fn offsets(
         &mut self,
         topic: &str,
-        partition: i32,
-        leader: i32,
+        leaders: &TopicPartitions,
         at: i64,
-    ) -> Result<Option<i64>, ClientError> {
-        let wanted = ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(at);
-        let wanted = ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![wanted]);
-        let request = ListOffsetsRequest::default().with_replica_id(BrokerId(NO_NODE)).with_topics(vec![wanted]);
-        let answer = self.node(leader).await?.request(&request).await?;
-        let found = answer.topics.first().and_then(|topic| topic.partitions.first());
-        let found = found.ok_or_else(|| ClientError::Missing(format!("{topic}-{partition}")))?;
-        check(|| format!("{topic}-{partition}"), found.error_code, None)?;
-        Ok((found.offset >= 0).then_some(found.offset))
+    ) -> Result<BTreeMap<i32, i64>, ClientError> {
+        let mut offsets = BTreeMap::new();
+        for (leader, partitions) in by_leader(leaders) {
+            let wanted =
+                |partition: i32| ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(at);
+            let wanted = ListOffsetsTopic::default()
+                .with_name(topic_name(topic))
+                .with_partitions(partitions.into_iter().map(wanted).collect());
+            let request = ListOffsetsRequest::default().with_replica_id(BrokerId(NO_NODE)).with_topics(vec![wanted]);
+            let answer = self.node(leader).await?.request(&request).await?;
+            for found in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+                check(|| format!("{topic}-{}", found.partition_index), found.error_code, None)?;
+                if found.offset >= 0 {
+                    offsets.insert(found.partition_index, found.offset);
+                }
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// What each partition that has a leader holds now.
+    pub async fn held(
+        &mut self,
+        topic: &str,
+        leaders: &TopicPartitions,
+    ) -> Result<BTreeMap<i32, Range<i64>>, ClientError> {
+        let starts = self.offsets(topic, leaders, EARLIEST).await?;
+        let ends = self.offsets(topic, leaders, LATEST).await?;
+        Ok(starts
+            .into_iter()
+            .filter_map(|(partition, start)| Some((partition, start..*ends.get(&partition)?)))
+            .collect())
     }
 
     /// Appends one record batch with `acks=all`; gives its base offset.
@@ -241,6 +268,15 @@ impl Client {
         }
         Ok(fetched)
     }
+}
+
+/// Leader → its partitions, without those that have none.
+fn by_leader(leaders: &TopicPartitions) -> BTreeMap<i32, Vec<i32>> {
+    let mut led: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    for (partition, leader) in leaders.iter().filter(|(_, leader)| **leader >= 0) {
+        led.entry(*leader).or_default().push(*partition);
+    }
+    led
 }
 
 /// Whether an error says that something is being made.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::consumer_protocol_assignment::TopicPartition as AssignedTopic;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -125,14 +125,8 @@ impl GroupMember {
         Ok(Some(self.assigned(answer.assignment)))
     }
 
-    fn assigned(&self, mut assignment: Bytes) -> Vec<i32> {
-        if assignment.len() < 2 {
-            return Vec::new();
-        }
-        let version = bytes::Buf::get_i16(&mut assignment);
-        let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut assignment, version) else { return Vec::new() };
-        let mine = assignment.assigned_partitions.into_iter().filter(|topic| topic.topic.as_str() == self.topic);
-        mine.flat_map(|topic| topic.partitions).collect()
+    fn assigned(&self, assignment: Bytes) -> Vec<i32> {
+        assigned_partitions(assignment).remove(&self.topic).unwrap_or_default()
     }
 
     /// Kafka's range assignor for one topic: members in order of id, the first ones get one more.
@@ -249,6 +243,14 @@ impl GroupMember {
     }
 }
 
+/// Topic → partitions, as a member of the consumer protocol was told them; empty when these bytes are of another protocol.
+pub fn assigned_partitions(mut assignment: Bytes) -> BTreeMap<String, Vec<i32>> {
+    let version = assignment.try_get_i16();
+    let decoded = version.ok().and_then(|version| ConsumerProtocolAssignment::decode(&mut assignment, version).ok());
+    let topics = decoded.into_iter().flat_map(|decoded| decoded.assigned_partitions);
+    topics.map(|topic| (topic.topic.to_string(), topic.partitions)).collect()
+}
+
 fn range(partitions: &[i32], members: usize) -> Vec<Vec<i32>> {
     let (each, more) = (partitions.len() / members.max(1), partitions.len() % members.max(1));
     let mut rest = partitions.iter().copied();
@@ -272,6 +274,15 @@ fn millis(duration: Duration) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_of_another_protocol_assign_nothing() {
+        assert_eq!(assigned_partitions(Bytes::new()), BTreeMap::new());
+        assert_eq!(assigned_partitions(Bytes::from_static(b"{\"connector\": 1}")), BTreeMap::new());
+        let topic = AssignedTopic::default().with_topic(topic_name("t")).with_partitions(vec![2, 0]);
+        let assignment = ConsumerProtocolAssignment::default().with_assigned_partitions(vec![topic]);
+        assert_eq!(assigned_partitions(embedded(&assignment)), BTreeMap::from([("t".to_owned(), vec![2, 0])]));
+    }
 
     #[test]
     fn partitions_are_shared_out_in_ranges_the_first_members_getting_one_more() {

@@ -18,6 +18,6 @@ pub mod producer;
 pub use client::{Client, Fetched, TopicPartitions, group_id, string, topic_name};
 pub use connection::Connection;
 pub use error::{ClientError, check};
-pub use group::GroupMember;
+pub use group::{GroupMember, assigned_partitions};
 pub use partitioner::partition_of_key;
 pub use producer::{Acks, Producer, ProducerSettings};

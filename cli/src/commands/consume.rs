@@ -1,24 +1,25 @@
 //! `weir consume`: records become lines.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
 use serde_json::{Value as Json, json};
 use tokio::signal::unix::{SignalKind, signal};
-use weir_client::{Client, Fetched, GroupMember, TopicPartitions};
+use weir_client::{Client, ClientError, Fetched, GroupMember, TopicPartitions};
 use weir_types::batch::{Record, RecordBatches};
 
 use crate::args::Cluster;
-use crate::output::print_bytes;
+use crate::output::{Progress, note, print_bytes};
 
 const FETCH_WAIT: Duration = Duration::from_millis(500);
-const EARLIEST: i64 = -2;
-const LATEST: i64 = -1;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -79,8 +80,8 @@ async fn alone(args: &ConsumeArgs) -> anyhow::Result<()> {
         ensure!(!leaders.is_empty(), "{} has no partition {only}", args.topic);
     }
     let mut reader = Reader::new(args, client, leaders.clone());
-    for (partition, leader) in leaders {
-        let offset = reader.first_offset(partition, leader).await?;
+    for (partition, held) in reader.held(&leaders).await? {
+        let offset = reader.first_offset(partition, &held)?;
         reader.offsets.insert(partition, offset);
     }
     reader.mark_ends().await?;
@@ -135,11 +136,14 @@ struct Reader<'a> {
     /// Where each partition ended when reading began, for `--exit-at-end`.
     ends: Option<BTreeMap<i32, i64>>,
     printed: u64,
+    /// Only where the records themselves do not show it.
+    progress: Option<Progress>,
 }
 
 impl<'a> Reader<'a> {
     fn new(args: &'a ConsumeArgs, client: Client, leaders: TopicPartitions) -> Self {
-        Self { args, client, leaders, offsets: BTreeMap::new(), ends: None, printed: 0 }
+        let progress = is_stdout_a_file().then(|| Progress::counting("records read"));
+        Self { args, client, leaders, offsets: BTreeMap::new(), ends: None, printed: 0, progress }
     }
 
     /// Partitions as a group assigned them, with the offsets that were committed.
@@ -147,19 +151,18 @@ impl<'a> Reader<'a> {
         let mut leaders = self.client.partitions(&self.args.topic).await?;
         leaders.retain(|partition, _| committed.contains_key(partition));
         self.offsets.clear();
-        for (partition, leader) in &leaders {
-            let offset = match committed.get(partition).copied().flatten() {
-                Some(offset) => self.held_offset(*partition, *leader, offset).await?,
-                None => self.first_offset(*partition, *leader).await?,
+        for (partition, held) in self.held(&leaders).await? {
+            let offset = match committed.get(&partition).copied().flatten() {
+                Some(offset) => self.held_offset(partition, &held, offset),
+                None => self.first_offset(partition, &held)?,
             };
-            self.offsets.insert(*partition, offset);
+            self.offsets.insert(partition, offset);
         }
         self.leaders = leaders;
         Ok(())
     }
 
-    async fn first_offset(&mut self, partition: i32, leader: i32) -> anyhow::Result<i64> {
-        let held = self.held(partition, leader).await?;
+    fn first_offset(&self, partition: i32, held: &Range<i64>) -> anyhow::Result<i64> {
         let topic = &self.args.topic;
         match self.args.offset {
             Some(offset) if offset < 0 => Ok((held.end + offset).max(held.start)),
@@ -174,34 +177,30 @@ impl<'a> Reader<'a> {
     }
 
     /// Where a group goes on: retention may have passed its offset, or the topic may have been made anew.
-    async fn held_offset(&mut self, partition: i32, leader: i32, committed: i64) -> anyhow::Result<i64> {
-        let held = self.held(partition, leader).await?;
+    fn held_offset(&self, partition: i32, held: &Range<i64>, committed: i64) -> i64 {
         let offset = committed.clamp(held.start, held.end);
         if offset != committed {
             let topic = &self.args.topic;
-            eprintln!(
-                "weir: {topic}-{partition} does not hold the group's offset {committed} any more: reading from {offset}"
-            );
+            note(&format!(
+                "{topic}-{partition} does not hold the group's offset {committed} any more: reading from {offset}"
+            ));
         }
-        Ok(offset)
+        offset
     }
 
-    /// What a partition holds now.
-    async fn held(&mut self, partition: i32, leader: i32) -> anyhow::Result<Range<i64>> {
+    /// What partitions hold now, each of them.
+    async fn held(&mut self, leaders: &TopicPartitions) -> Result<BTreeMap<i32, Range<i64>>, ClientError> {
         let topic = &self.args.topic;
-        let known = |offset: Option<i64>| offset.with_context(|| format!("{topic}-{partition} tells no offset"));
-        let start = known(self.client.offset(topic, partition, leader, EARLIEST).await?)?;
-        let end = known(self.client.offset(topic, partition, leader, LATEST).await?)?;
-        Ok(start..end)
+        if let Some((partition, _)) = leaders.iter().find(|(_, leader)| **leader < 0) {
+            return Err(ClientError::Leaderless(format!("{topic}-{partition}")));
+        }
+        self.client.held(topic, leaders).await
     }
 
     async fn mark_ends(&mut self) -> anyhow::Result<()> {
         if self.args.exit_at_end {
-            let mut ends = BTreeMap::new();
-            for (partition, leader) in self.leaders.clone() {
-                ends.insert(partition, self.held(partition, leader).await?.end);
-            }
-            self.ends = Some(ends);
+            let held = self.held(&self.leaders.clone()).await?;
+            self.ends = Some(held.into_iter().map(|(partition, held)| (partition, held.end)).collect());
         }
         Ok(())
     }
@@ -252,6 +251,9 @@ impl<'a> Reader<'a> {
         }
         print_bytes(&lines)?;
         self.printed += count;
+        if let Some(progress) = &self.progress {
+            progress.set(self.printed);
+        }
         self.offsets.insert(partition, next);
         Ok(())
     }
@@ -277,6 +279,12 @@ impl<'a> Reader<'a> {
             "headers": headers.collect::<serde_json::Map<_, _>>(),
         })
     }
+}
+
+/// Neither a terminal nor a pipe into something that writes to one.
+fn is_stdout_a_file() -> bool {
+    let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    stdout.and_then(|file| file.metadata()).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// JSON as it is, other text as a string, null as null, bytes that are no text as `{"base64": …}`.

@@ -10,13 +10,13 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest,
-    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsRequest, TopicName,
 };
 use serde_json::{Value as Json, json};
 use weir_client::{Client, check, string, topic_name};
 
 use crate::args::{Cluster, OutputFormat};
-use crate::output::{Listing, Results, print_json, print_text};
+use crate::output::{Listing, Progress, Results, print_json, print_text};
 
 /// Kafka's number for a topic among config resources.
 const TOPIC_RESOURCE: i8 = 2;
@@ -26,6 +26,8 @@ const DELETE: i8 = 1;
 const SOURCE_TOPIC: i8 = 1;
 const BROKER_DEFAULT: i32 = -1;
 const TIMEOUT_MS: i32 = 30_000;
+/// Topics in one request, so that one sees how far it has come.
+const DELETED_AT_ONCE_MAX: usize = 20;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -91,6 +93,7 @@ enum Action {
 }
 
 pub(crate) async fn run(args: TopicsArgs) -> anyhow::Result<()> {
+    let _progress = (!matches!(args.action, Action::Delete { .. })).then(|| args.cluster.waiting());
     let mut client = args.cluster.connect().await?;
     match args.action {
         Action::Create { topic, partitions, replication_factor, config, if_not_exists } => {
@@ -153,10 +156,11 @@ async fn describe(client: &mut Client, topic: &str, format: OutputFormat) -> any
     let mut partitions = found.partitions.clone();
     partitions.sort_by_key(|partition| partition.partition_index);
     let mut listing = Listing::new(&["partition", "leader", "replicas", "isr", "log start offset", "log end offset"]);
+    let leaders = partitions.iter().map(|partition| (partition.partition_index, *partition.leader_id)).collect();
+    let held = client.held(topic, &leaders).await?;
     for partition in &partitions {
         let (index, leader) = (partition.partition_index, *partition.leader_id);
-        let start = client.offset(topic, index, leader, -2).await?;
-        let end = client.offset(topic, index, leader, -1).await?;
+        let (start, end) = held.get(&index).map(|held| (held.start, held.end)).unzip();
         let nodes =
             |nodes: &[kafka_protocol::messages::BrokerId]| json!(nodes.iter().map(|node| node.0).collect::<Vec<_>>());
         let (replicas, isr) = (nodes(&partition.replica_nodes), nodes(&partition.isr_nodes));
@@ -222,17 +226,22 @@ async fn alter_configs(client: &mut Client, topic: &str, set: &[String], delete:
 }
 
 async fn delete(client: &mut Client, topics: &[String]) -> anyhow::Result<()> {
-    let state = |topic: &String| DeleteTopicState::default().with_name(Some(topic_name(topic)));
-    let request =
-        DeleteTopicsRequest::default().with_topics(topics.iter().map(state).collect()).with_timeout_ms(TIMEOUT_MS);
-    let answer = client.any().await?.request(&request).await?;
     let mut results = Results::default();
-    // Brokers answer in an order of their own.
-    for topic in topics {
-        let gone = answer.responses.iter().find(|gone| gone.name.as_ref().is_some_and(|name| name.as_str() == topic));
-        let gone = gone.with_context(|| format!("the broker said nothing of topic {topic}"))?;
-        let result = check(|| format!("topic {topic}"), gone.error_code, gone.error_message.as_deref());
-        results.add(&format!("deleted {topic}"), result.map_err(Into::into))?;
+    let progress = Progress::of(topics.len(), "topics deleted");
+    for topics in topics.chunks(DELETED_AT_ONCE_MAX) {
+        let state = |topic: &String| DeleteTopicState::default().with_name(Some(topic_name(topic)));
+        let request =
+            DeleteTopicsRequest::default().with_topics(topics.iter().map(state).collect()).with_timeout_ms(TIMEOUT_MS);
+        let answer = client.any().await?.request(&request).await?;
+        // Brokers answer in an order of their own.
+        for topic in topics {
+            let is_it = |name: &TopicName| name.as_str() == topic;
+            let gone = answer.responses.iter().find(|gone| gone.name.as_ref().is_some_and(is_it));
+            let gone = gone.with_context(|| format!("the broker said nothing of topic {topic}"))?;
+            let result = check(|| format!("topic {topic}"), gone.error_code, gone.error_message.as_deref());
+            results.add(&format!("deleted {topic}"), result.map_err(Into::into))?;
+            progress.add_one();
+        }
     }
     results.finish()
 }

@@ -138,7 +138,8 @@ fn a_group_goes_on_where_it_was_also_after_a_restart() {
     assert_eq!(first + &second, lines);
 
     let described: Json = serde_json::from_str(&broker.ok(&["groups", "describe", "g", "-o", "json"])).unwrap();
-    let offsets = json!([{"topic": "t", "partition": 0, "committed": 100, "log_end_offset": 100, "lag": 0}]);
+    let offsets =
+        json!([{"topic": "t", "partition": 0, "committed": 100, "log_end_offset": 100, "lag": 0, "member": null}]);
     assert_eq!((&described["state"], &described["offsets"]), (&json!("Empty"), &offsets));
     broker.ok(&["groups", "reset-offsets", "g", "--topic", "t", "--shift-by", "-10"]);
     assert_eq!(broker.ok(&["consume", "t", "--group", "g", "-e"]), "", "a plan changes nothing");

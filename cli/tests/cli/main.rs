@@ -3,6 +3,7 @@
 mod broker;
 mod config;
 mod connect;
+mod groups;
 mod help;
 mod process;
 mod produce;

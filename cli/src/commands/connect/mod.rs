@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::args::OutputFormat;
 use crate::commands::serve;
 use crate::config::ConfigArgs;
-use crate::output::{Listing, Results, print_json, print_text};
+use crate::output::{Colour, Listing, Progress, Results, print_json, print_text};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -95,6 +95,10 @@ enum Action {
 pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
     let rest = Rest { http: Client::new(), url: args.url.trim_end_matches('/').to_owned() };
     let format = args.output;
+    let _progress = match &args.action {
+        Action::Run(_) => None,
+        _ => Some(Progress::waiting(&format!("waiting for {}", rest.url))),
+    };
     match args.action {
         Action::Run(config) => serve::worker(&config).await,
         Action::List => list(&rest, format).await,
@@ -129,7 +133,9 @@ pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
 
 async fn list(rest: &Rest, format: OutputFormat) -> anyhow::Result<()> {
     let all = rest.get("/connectors?expand=status&expand=info").await?;
-    let mut listing = Listing::new(&["connector", "type", "class", "state", "tasks", "failed"]);
+    let mut listing = Listing::new(&["connector", "type", "class", "state", "tasks", "failed"])
+        .painted("state", Colour::of_state)
+        .painted("failed", Colour::of_failures);
     for (name, entry) in all.as_object().context("the worker's answer is no object")? {
         let status = &entry["status"];
         let tasks = status["tasks"].as_array().map_or(&[][..], Vec::as_slice);
@@ -146,7 +152,7 @@ async fn status(rest: &Rest, name: &str, format: OutputFormat) -> anyhow::Result
     if format == OutputFormat::Json {
         return print_json(&status);
     }
-    let mut listing = Listing::new(&["part", "state", "worker", "what went wrong"]);
+    let mut listing = Listing::new(&["part", "state", "worker", "what went wrong"]).painted("state", Colour::of_state);
     let trace = |part: &Json| json!(part["trace"].as_str().and_then(|trace| trace.lines().next()));
     let connector = &status["connector"];
     let part =

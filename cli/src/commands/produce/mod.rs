@@ -17,7 +17,7 @@ use weir_types::compression::Compression;
 
 use crate::args::Cluster;
 use crate::config::ConfigError;
-use crate::output::{Progress, print_text};
+use crate::output::{Progress, note, print_text};
 
 /// A batch is sent before it gets larger than this, and whenever no more lines are there to be read.
 const BATCH_BYTES: usize = 512 << 10;
@@ -111,7 +111,7 @@ pub(crate) async fn run(args: ProduceArgs) -> anyhow::Result<()> {
     let client = args.cluster.connect().await?;
     let producer = Producer::open(client, &args.topic, settings).await?;
     let mut sender = Sender::new(&args, producer)?;
-    let mut progress = Progress::new("records sent");
+    let progress = Progress::counting("records sent");
     let mut chunks = lines::read(input)?;
     while let Some(chunk) = chunks.recv().await {
         let sent = sender.send(chunk.context("cannot read lines")?, chunks.is_empty()).await;
@@ -132,7 +132,7 @@ fn settings(args: &ProduceArgs) -> Result<ProducerSettings, ConfigError> {
 }
 
 fn tell_retry(error: &ClientError) {
-    eprintln!("weir: {error}: sending again");
+    note(&format!("{error}: sending again"));
 }
 
 /// Gathers lines into one batch per partition.
