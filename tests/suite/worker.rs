@@ -92,6 +92,66 @@ async fn the_topics_that_connectors_use_show_through_a_restart_until_they_are_re
 }
 
 #[tokio::test]
+async fn states_of_tasks_show_what_is_wanted_of_their_connector() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let weir = with_a_tail(folder.path()).await?;
+    let connect = weir.connect();
+    let states = async |connector: &str, tasks: &[&str]| {
+        let status = state(&connect, "tail").await.unwrap_or_default();
+        let found: Vec<_> = status["tasks"].as_array().into_iter().flatten().map(|task| &task["state"]).collect();
+        status["connector"]["state"] == connector && found == tasks
+    };
+    wait_until("the tail to run", LIMIT, async || states("RUNNING", &["RUNNING"]).await).await?;
+    let metric =
+        async |line: &str| http::text(&format!("{}/metrics", weir.http())).await.is_ok_and(|m| m.contains(line));
+    for (wish, connector, tasks) in
+        [("pause", "PAUSED", &["PAUSED"][..]), ("stop", "STOPPED", &[]), ("resume", "RUNNING", &["RUNNING"])]
+    {
+        let (status, text) = put(&format!("{connect}/connectors/tail/{wish}"), &Json::Null).await?;
+        assert!(status < 300, "{wish}: {status} {text}");
+        wait_until(wish, LIMIT, async || states(connector, tasks).await).await?;
+        if wish == "pause" {
+            assert!(metric("weir_connect_task_state{connector=\"tail\",state=\"PAUSED\",task=\"0\"} 1").await);
+        }
+    }
+    let restart = async |query: &str| -> Result<(u16, Json)> {
+        let answer = client().post(format!("{connect}/connectors/tail/restart{query}")).send().await?;
+        Ok((answer.status().as_u16(), serde_json::from_str(&answer.text().await?).unwrap_or_default()))
+    };
+    let (status, shown) = restart("?includeTasks=true").await?;
+    assert_eq!((status, shown["connector"]["state"].as_str()), (202, Some("RESTARTING")), "{shown}");
+    assert_eq!(shown["tasks"][0]["state"], "RESTARTING", "{shown}");
+    wait_until("the tail to run again", LIMIT, async || states("RUNNING", &["RUNNING"]).await).await?;
+    let (status, shown) = restart("?includeTasks=true&onlyFailed=true").await?;
+    assert_eq!((status, shown["tasks"][0]["state"].as_str()), (202, Some("RUNNING")), "nothing failed: {shown}");
+    assert_eq!(restart("").await?.0, 204);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failed_task_says_why_and_whether_it_is_started_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let weir = Weir::up(folder.path(), &[], "").await?;
+    let connect = weir.connect();
+    let config = json!({
+        "connector.class": "file-tail", "paths": "${env:WEIR_TEST_NOWHERE}/*.log", "topic": "app",
+        "restart.attempts.max": "2",
+    });
+    assert_eq!(put(&format!("{connect}/connectors/tail/config"), &config).await?.0, 201);
+    let failed = async |beginning: &str| {
+        let task = state(&connect, "tail").await.unwrap_or_default()["tasks"][0].clone();
+        let trace = task["trace"].as_str().unwrap_or_default();
+        task["state"] == "FAILED" && trace.starts_with(beginning) && trace.contains("WEIR_TEST_NOWHERE")
+    };
+    wait_until("the first failure", LIMIT, async || failed("started again after ").await).await?;
+    wait_until("the last", LIMIT, async || failed("not started again after 2 restarts: ").await).await?;
+    let output = command(&["connect", "status", "tail", "--url", &connect])?.output()?;
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("FAILED") && table.contains("not started again"), "{table}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn log_levels_are_shown_and_set_while_it_runs() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let weir = with_a_tail(folder.path()).await?;

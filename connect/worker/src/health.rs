@@ -17,6 +17,10 @@ impl Health {
         Self { inner: Arc::new(Mutex::new((State::Unassigned, None))) }
     }
 
+    pub(crate) fn paused() -> Self {
+        Self { inner: Arc::new(Mutex::new((State::Paused, None))) }
+    }
+
     /// The state, and what is wrong or went wrong last.
     pub(crate) fn get(&self) -> (State, Option<String>) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -20,7 +20,7 @@ impl Backoff {
     }
 
     /// The wait after the next failure: doubles from a quarter of a second to half a minute, unless the error names one.
-    fn next(&mut self, error: &ConnectError) -> Duration {
+    pub(crate) fn next(&mut self, error: &ConnectError) -> Duration {
         let doubled = FIRST.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         match error.class {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 use tokio::sync::Mutex as AsyncMutex;
-use weir_connect_api::{Config, ConfigProblem, ConnectorKind};
+use weir_connect_api::{Config, ConfigProblem, Connector, ConnectorKind};
 
 use crate::active_topics::ActiveTopics;
 use crate::definition::Plugins;
@@ -19,7 +19,7 @@ use crate::kafka::{Cluster, ClusterError};
 use crate::metrics::{ConnectorMetrics, Metrics};
 use crate::offsets::SharedOffsets;
 use crate::state::{State, TargetState};
-use crate::store::Table;
+use crate::store::{Rows, Table};
 use crate::tasks::{TaskHandle, TaskPlan};
 
 pub type RawConfig = IndexMap<String, String>;
@@ -79,8 +79,37 @@ struct Entry {
     config: Config,
     kind: ConnectorKind,
     target: TargetState,
+    is_restarting: bool,
     tasks: Vec<TaskHandle>,
     metrics: ConnectorMetrics,
+}
+
+impl Entry {
+    fn state(&self) -> State {
+        if self.is_restarting { State::Restarting } else { connector_state(self.target) }
+    }
+}
+
+/// What is to be started anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// No task: a connector has nothing of its own that runs.
+    Connector,
+    ConnectorAndTasks,
+    /// Those tasks that failed.
+    FailedTasks,
+    Task(usize),
+}
+
+impl Restart {
+    fn takes(self, task: &TaskView) -> bool {
+        match self {
+            Self::Connector => false,
+            Self::ConnectorAndTasks => true,
+            Self::FailedTasks => task.state == State::Failed,
+            Self::Task(index) => task.id == index,
+        }
+    }
 }
 
 /// A connector as REST shows it.
@@ -142,7 +171,7 @@ impl Runtime {
             name: name.to_owned(),
             config: entry.raw.clone(),
             kind: entry.kind,
-            state: connector_state(entry.target),
+            state: entry.state(),
             tasks: entry.tasks.iter().enumerate().map(task).collect(),
         })
     }
@@ -192,58 +221,72 @@ impl Runtime {
         let kind = connector.kind();
         self.end_tasks(name).await;
         let metrics = self.shared.metrics.connector(name, kind);
-        let entry = Entry { raw, config, kind, target, tasks: Vec::new(), metrics };
+        let entry = Entry { raw, config, kind, target, is_restarting: false, tasks: Vec::new(), metrics };
         self.entries().insert(name.to_owned(), entry);
         self.begin_tasks(name)
     }
 
-    /// Starts the tasks of a connector that is to run; a paused or stopped one gets none.
+    /// Starts the tasks of a connector that is to run; those of a paused one only show themselves, a stopped one has none.
     fn begin_tasks(&self, name: &str) -> Result<(), RuntimeError> {
         let mut entries = self.entries();
         let entry = entries.get_mut(name).ok_or_else(|| RuntimeError::Unknown(name.to_owned()))?;
-        if entry.target != TargetState::Started {
-            return Ok(());
-        }
-        let connector =
-            self.shared.plugins.class_of(&entry.raw).map_err(|problem| RuntimeError::Invalid(vec![problem]))?;
-        let count = connector.task_count(&entry.config, entry.config.usize("tasks.max")).max(1);
-        entry.tasks = (0..count)
-            .map(|index| {
-                TaskHandle::start(TaskPlan {
-                    shared: Arc::clone(&self.shared),
-                    connector: Arc::clone(connector),
-                    name: name.into(),
-                    index,
-                    config: entry.config.clone(),
-                    metrics: entry.metrics.clone(),
-                })
-            })
-            .collect();
+        let connector = self.connector(entry)?;
+        let count = match entry.target {
+            TargetState::Stopped => 0,
+            _ => connector.task_count(&entry.config, entry.config.usize("tasks.max")).max(1),
+        };
+        entry.tasks = (0..count).map(|index| self.begin_task(name, entry, connector, index)).collect();
         Ok(())
     }
 
-    async fn end_tasks(&self, name: &str) {
-        let taken = self.entries().get_mut(name).map(|entry| (std::mem::take(&mut entry.tasks), entry.metrics.clone()));
-        let Some((tasks, metrics)) = taken else { return };
-        let count = tasks.len();
-        futures::future::join_all(tasks.into_iter().map(TaskHandle::stop)).await;
+    fn connector(&self, entry: &Entry) -> Result<&Arc<dyn Connector>, RuntimeError> {
+        self.shared.plugins.class_of(&entry.raw).map_err(|problem| RuntimeError::Invalid(vec![problem]))
+    }
+
+    fn begin_task(&self, name: &str, entry: &Entry, connector: &Arc<dyn Connector>, index: usize) -> TaskHandle {
+        let plan = TaskPlan {
+            shared: Arc::clone(&self.shared),
+            connector: Arc::clone(connector),
+            name: name.into(),
+            index,
+            config: entry.config.clone(),
+            metrics: entry.metrics.clone(),
+        };
+        match entry.target {
+            TargetState::Started => TaskHandle::start(plan),
+            TargetState::Paused | TargetState::Stopped => TaskHandle::paused(plan),
+        }
+    }
+
+    /// Ends all tasks; they show their last state until they have. Gives how many there were.
+    async fn end_tasks(&self, name: &str) -> usize {
+        let ending = self.entries().get_mut(name).map(|entry| {
+            let ending: Vec<_> = entry.tasks.iter_mut().map(TaskHandle::end).collect();
+            (ending, entry.metrics.clone())
+        });
+        let Some((ending, metrics)) = ending else { return 0 };
+        let count = ending.len();
+        futures::future::join_all(ending).await;
+        if let Some(entry) = self.entries().get_mut(name) {
+            entry.tasks.clear();
+        }
         (0..count).for_each(|task| metrics.remove_task(task));
+        count
     }
 
     pub async fn set_target(&self, name: &str, target: TargetState) -> Result<(), RuntimeError> {
         let _changing = self.changing.lock().await;
-        let now = self.entries().get(name).map(|entry| entry.target);
-        let now = now.ok_or_else(|| RuntimeError::Unknown(name.to_owned()))?;
-        if now == target {
+        if self.change(name, |entry| entry.target)? == target {
             return Ok(());
         }
         self.configs.put(vec![(format!("target-state-{name}"), Some(target_row(target)))]).await?;
-        self.end_tasks(name).await;
-        if let Some(entry) = self.entries().get_mut(name) {
-            entry.target = target;
-        }
+        let tasks = self.end_tasks(name).await;
+        self.change(name, |entry| entry.target = target)?;
         self.begin_tasks(name)?;
         self.keep_state(name, target).await;
+        if target == TargetState::Stopped {
+            self.shared.status.put(no_task_rows(name, tasks)).await?;
+        }
         self.show_states();
         Ok(())
     }
@@ -257,32 +300,44 @@ impl Runtime {
         }
     }
 
-    /// Starts the tasks anew: all, or only the failed ones.
-    pub async fn restart(&self, name: &str, only_failed: bool) -> Result<(), RuntimeError> {
+    /// Starts tasks of a connector anew and gives what is shown meanwhile: RESTARTING (KIP-745).
+    pub async fn restart(&self, name: &str, which: Restart) -> Result<View, RuntimeError> {
         let _changing = self.changing.lock().await;
         let view = self.view(name)?;
-        if only_failed && view.tasks.iter().all(|task| task.state != State::Failed) {
-            return Ok(());
-        }
-        self.end_tasks(name).await;
-        self.begin_tasks(name)
-    }
-
-    pub async fn restart_task(&self, name: &str, task: usize) -> Result<(), RuntimeError> {
-        if self.view(name)?.tasks.len() <= task {
+        if let Restart::Task(task) = which
+            && view.tasks.len() <= task
+        {
             return Err(RuntimeError::UnknownTask { name: name.to_owned(), task });
         }
-        self.restart(name, false).await
+        let chosen: Vec<usize> = view.tasks.iter().filter(|task| which.takes(task)).map(|task| task.id).collect();
+        let ending = self.change(name, |entry| {
+            entry.is_restarting = which == Restart::Connector || which == Restart::ConnectorAndTasks;
+            chosen.iter().map(|task| entry.tasks[*task].end_for_restart()).collect::<Vec<_>>()
+        })?;
+        let shown = self.view(name)?;
+        self.show_states();
+        futures::future::join_all(ending).await;
+        self.change(name, |entry| {
+            entry.is_restarting = false;
+            let connector = self.connector(entry)?;
+            for task in chosen {
+                entry.tasks[task] = self.begin_task(name, entry, connector, task);
+            }
+            Ok::<_, RuntimeError>(())
+        })??;
+        Ok(shown)
+    }
+
+    fn change<T>(&self, name: &str, change: impl FnOnce(&mut Entry) -> T) -> Result<T, RuntimeError> {
+        self.entries().get_mut(name).map(change).ok_or_else(|| RuntimeError::Unknown(name.to_owned()))
     }
 
     pub async fn delete(&self, name: &str) -> Result<(), RuntimeError> {
         let _changing = self.changing.lock().await;
         self.view(name)?;
         self.configs.put(vec![(format!("connector-{name}"), None), (format!("target-state-{name}"), None)]).await?;
-        let tasks = self.view(name)?.tasks.len();
-        self.end_tasks(name).await;
-        let mut gone = vec![(format!("status-connector-{name}"), None)];
-        gone.extend((0..tasks).map(|task| (format!("status-task-{name}-{task}"), None)));
+        let mut gone = no_task_rows(name, self.end_tasks(name).await);
+        gone.push((format!("status-connector-{name}"), None));
         self.shared.status.put(gone).await?;
         if let Some(topics) = &self.shared.active_topics {
             topics.reset(name);
@@ -305,7 +360,7 @@ impl Runtime {
     /// Brings the gauges of states up to date.
     pub fn show_states(&self) {
         let entries = self.entries();
-        let connectors: Vec<State> = entries.values().map(|entry| connector_state(entry.target)).collect();
+        let connectors: Vec<State> = entries.values().map(Entry::state).collect();
         let tasks: Vec<State> =
             entries.values().flat_map(|entry| entry.tasks.iter().map(|task| task.status().0)).collect();
         self.shared.metrics.set_states(&connectors, &tasks);
@@ -318,6 +373,10 @@ fn connector_state(target: TargetState) -> State {
         TargetState::Paused => State::Paused,
         TargetState::Stopped => State::Stopped,
     }
+}
+
+fn no_task_rows(name: &str, tasks: usize) -> Rows {
+    (0..tasks).map(|task| (format!("status-task-{name}-{task}"), None)).collect()
 }
 
 fn target_row(target: TargetState) -> Json {

@@ -40,15 +40,26 @@ pub(crate) struct TaskPlan {
 pub(crate) struct TaskHandle {
     health: Health,
     stop: CancellationToken,
-    supervisor: JoinHandle<()>,
+    /// `None` once the task was told to end.
+    supervisor: Option<JoinHandle<()>>,
 }
 
 impl TaskHandle {
     pub(crate) fn start(plan: TaskPlan) -> Self {
-        let health = Health::new();
-        let stop = CancellationToken::new();
+        let (health, stop) = (Health::new(), CancellationToken::new());
         let supervisor = tokio::spawn(supervise(plan, health.clone(), stop.clone()));
-        Self { health, stop, supervisor }
+        Self { health, stop, supervisor: Some(supervisor) }
+    }
+
+    /// A task of a paused connector: it is there and shows so, but does nothing.
+    pub(crate) fn paused(plan: TaskPlan) -> Self {
+        let (health, stop) = (Health::paused(), CancellationToken::new());
+        let (shown, until) = (health.clone(), stop.clone());
+        let supervisor = tokio::spawn(async move {
+            plan.show(&shown, State::Paused, None).await;
+            until.cancelled().await;
+        });
+        Self { health, stop, supervisor: Some(supervisor) }
     }
 
     /// The state, and what is wrong, while something is.
@@ -56,12 +67,23 @@ impl TaskHandle {
         self.health.get()
     }
 
-    /// Asks the task to end, waits, then cuts it off.
-    pub(crate) async fn stop(mut self) {
+    /// Asks the task to end, to be started again: until then that is what it shows.
+    pub(crate) fn end_for_restart(&mut self) -> impl Future<Output = ()> + use<> {
+        let ending = self.end();
+        self.health.set(State::Restarting, None);
+        ending
+    }
+
+    /// Asks the task to end; what is given waits, and cuts it off when it takes too long.
+    pub(crate) fn end(&mut self) -> impl Future<Output = ()> + use<> {
         self.stop.cancel();
-        if tokio::time::timeout(STOP_GRACE, &mut self.supervisor).await.is_err() {
-            tracing::warn!("a task did not end within {STOP_GRACE:?}: it is cut off");
-            self.supervisor.abort();
+        let supervisor = self.supervisor.take();
+        async move {
+            let Some(mut supervisor) = supervisor else { return };
+            if tokio::time::timeout(STOP_GRACE, &mut supervisor).await.is_err() {
+                tracing::warn!("a task did not end within {STOP_GRACE:?}: it is cut off");
+                supervisor.abort();
+            }
         }
     }
 }
@@ -70,7 +92,7 @@ async fn supervise(plan: TaskPlan, health: Health, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     let mut restarts = 0;
     let restarts_max = plan.config.usize("restart.attempts.max");
-    loop {
+    while !stop.is_cancelled() {
         let began = Instant::now();
         plan.show(&health, State::Running, None).await;
         let error = match plan.run(health.clone(), stop.child_token()).await {
@@ -85,16 +107,30 @@ async fn supervise(plan: TaskPlan, health: Health, stop: CancellationToken) {
         plan.metrics.met_error();
         let (name, index) = (&plan.name, plan.index);
         tracing::error!(connector = %name, task = index, %error, restarts, "a task failed");
-        plan.show(&health, State::Failed, Some(error.message.clone())).await;
         if restarts >= restarts_max {
-            stop.cancelled().await;
-            return;
+            plan.show(&health, State::Failed, Some(given_up(&error, restarts))).await;
+            return stop.cancelled().await;
         }
         restarts += 1;
-        backoff.wait(&stop, &error).await;
-        if stop.is_cancelled() {
-            return;
+        let wait = backoff.next(&error);
+        plan.show(&health, State::Failed, Some(tried_again(&error, wait, restarts, restarts_max))).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
         }
+    }
+}
+
+/// The trace of a failed task that waits for its next start.
+fn tried_again(error: &ConnectError, wait: Duration, restart: usize, restarts_max: usize) -> String {
+    format!("started again after {wait:?} (restart {restart} of {restarts_max}): {}", error.message)
+}
+
+/// The trace of a failed task that a person has to start.
+fn given_up(error: &ConnectError, restarts: usize) -> String {
+    match restarts {
+        0 => error.message.clone(),
+        restarts => format!("not started again after {restarts} restarts: {}", error.message),
     }
 }
 
@@ -190,4 +226,18 @@ fn converter(config: &Config, key: &str) -> Converter {
 
 fn problems_text(problems: &[weir_connect_api::ConfigProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trace_of_a_failed_task_says_whether_it_is_started_again() {
+        let error = ConnectError::fatal("the table is missing");
+        let trace = tried_again(&error, Duration::from_millis(500), 2, 100);
+        assert_eq!(trace, "started again after 500ms (restart 2 of 100): the table is missing");
+        assert_eq!(given_up(&error, 0), "the table is missing");
+        assert_eq!(given_up(&error, 3), "not started again after 3 restarts: the table is missing");
+    }
 }

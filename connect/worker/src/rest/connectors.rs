@@ -1,5 +1,7 @@
 //! `/connectors` and what lies below it, but for offsets.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -10,9 +12,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use weir_connect_api::ConnectorKind;
 
-use super::Context;
 use super::error::RestError;
-use crate::runtime::{RawConfig, RuntimeError, TaskView, View};
+use super::{Context, to_its_end};
+use crate::runtime::{RawConfig, Restart, Runtime, RuntimeError, TaskView, View};
 use crate::state::TargetState;
 
 type Answer = Result<Json<Value>, RestError>;
@@ -58,7 +60,8 @@ pub(super) async fn create(
             RestError::bad_request(format!("initial_state `{text}` is not RUNNING, PAUSED or STOPPED"))
         })?,
     };
-    runtime.create(&wanted.name, strings(wanted.config)?, target).await?;
+    let (raw, name, changed) = (strings(wanted.config)?, wanted.name.clone(), Arc::clone(&runtime));
+    to_its_end(async move { changed.create(&name, raw, target).await }).await?;
     let location = HeaderValue::from_str(&format!("/connectors/{}", wanted.name));
     let location = location.map_err(|_| RestError::bad_request("a connector's name cannot be a part of an address"))?;
     let headers = HeaderMap::from_iter([(header::LOCATION, location)]);
@@ -79,9 +82,14 @@ pub(super) async fn put_config(
     body: Result<Json<IndexMap<String, Value>>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), RestError> {
     let runtime = context.runtime().await?;
-    let created = runtime.put(&name, strings(body?.0)?).await?;
+    let created = put(&runtime, &name, strings(body?.0)?).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(info_of(&runtime.view(&name)?))))
+}
+
+async fn put(runtime: &Arc<Runtime>, name: &str, raw: RawConfig) -> Result<bool, RestError> {
+    let (runtime, name) = (Arc::clone(runtime), name.to_owned());
+    Ok(to_its_end(async move { runtime.put(&name, raw).await }).await?)
 }
 
 /// Merges; null removes (KIP-477).
@@ -99,12 +107,13 @@ pub(super) async fn patch_config(
             config.insert(key, string(value)?);
         }
     }
-    runtime.put(&name, config).await?;
+    put(&runtime, &name, config).await?;
     Ok(Json(info_of(&runtime.view(&name)?)))
 }
 
 pub(super) async fn delete(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, RestError> {
-    context.runtime().await?.delete(&name).await?;
+    let runtime = context.runtime().await?;
+    to_its_end(async move { runtime.delete(&name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -131,7 +140,8 @@ pub(super) async fn restart_task(
     State(context): State<Context>,
     Path((name, task)): Path<(String, usize)>,
 ) -> Result<StatusCode, RestError> {
-    context.runtime().await?.restart_task(&name, task).await?;
+    let runtime = context.runtime().await?;
+    to_its_end(async move { runtime.restart(&name, Restart::Task(task)).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -144,28 +154,38 @@ pub(super) async fn restart(
     let runtime = context.runtime().await?;
     let query = query.unwrap_or_default();
     let asks = |what: &str| query.split('&').any(|pair| pair == format!("{what}=true"));
-    let (with_tasks, only_failed) = (asks("includeTasks"), asks("onlyFailed"));
-    runtime.restart(&name, only_failed).await?;
-    if !with_tasks && !only_failed {
+    // A connector by itself cannot fail here, so that of the failed ones none is left but tasks.
+    let which = match (asks("includeTasks"), asks("onlyFailed")) {
+        (false, _) => Restart::Connector,
+        (true, false) => Restart::ConnectorAndTasks,
+        (true, true) => Restart::FailedTasks,
+    };
+    let worker_id = runtime.shared.worker_id.clone();
+    let shown = to_its_end(async move { runtime.restart(&name, which).await }).await?;
+    if which == Restart::Connector && !asks("onlyFailed") {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let status = status_of(&runtime.view(&name)?, &runtime.shared.worker_id);
-    Ok((StatusCode::ACCEPTED, Json(status)).into_response())
+    Ok((StatusCode::ACCEPTED, Json(status_of(&shown, &worker_id))).into_response())
 }
 
 pub(super) async fn pause(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, RestError> {
-    context.runtime().await?.set_target(&name, TargetState::Paused).await?;
+    set_target(&context, name, TargetState::Paused).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn resume(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, RestError> {
-    context.runtime().await?.set_target(&name, TargetState::Started).await?;
+    set_target(&context, name, TargetState::Started).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn stop(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, RestError> {
-    context.runtime().await?.set_target(&name, TargetState::Stopped).await?;
+    set_target(&context, name, TargetState::Stopped).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_target(context: &Context, name: String, target: TargetState) -> Result<(), RestError> {
+    let runtime = context.runtime().await?;
+    Ok(to_its_end(async move { runtime.set_target(&name, target).await }).await?)
 }
 
 /// The topics that its tasks have used (KIP-558); for a connector that is not known, none.

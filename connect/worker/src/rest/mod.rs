@@ -103,6 +103,12 @@ pub(crate) fn router(context: Context) -> Router {
         .with_state(context)
 }
 
+/// Carries a change out to its end, also when who asked for it hangs up: half of one would leave a connector without tasks.
+async fn to_its_end<T: Send + 'static>(change: impl Future<Output = T> + Send + 'static) -> T {
+    let done = tokio::spawn(change).await;
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
 async fn root(State(context): State<Context>) -> Json<Value> {
     let commit = concat!("weir-", env!("CARGO_PKG_VERSION"));
     let cluster_id = context.slot.runtime().and_then(|runtime| runtime.shared.cluster_id.clone());
