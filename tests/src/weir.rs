@@ -142,3 +142,78 @@ impl Weir {
         format!("http://127.0.0.1:{}", self.ports.search)
     }
 }
+
+/// A running `weir connect run`, beside a broker that may be anything that speaks Kafka's protocol.
+pub struct Worker {
+    ports: Ports,
+    process: Process,
+}
+
+impl Worker {
+    /// In `folder`, with further arguments.
+    pub fn start(folder: &Path, bootstrap: &str, arguments: &[&str]) -> Result<Self> {
+        let ports = Ports::free()?;
+        let settings = [
+            format!("connect.bootstrap.servers={bootstrap}"),
+            format!("connect.listeners=http://localhost:{}", ports.connect),
+            format!("http.listeners=localhost:{}", ports.http),
+        ];
+        let mut command = command(&["connect", "run"])?;
+        command.args(arguments).current_dir(folder);
+        for setting in &settings {
+            command.args(["--set", setting]);
+        }
+        let process = Process::start("weir connect run", command, &folder.join("worker.log"))?;
+        Ok(Self { ports, process })
+    }
+
+    pub fn kill_9(mut self) -> Result<()> {
+        self.process.kill_9()
+    }
+
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
+    pub fn rest(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.connect)
+    }
+
+    pub fn http(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.http)
+    }
+}
+
+/// A running `weir search`.
+pub struct SearchNode {
+    ports: Ports,
+    process: Process,
+}
+
+impl SearchNode {
+    /// With its data in `folder`; returns once it is ready.
+    pub async fn start(folder: &Path) -> Result<Self> {
+        let ports = Ports::free()?;
+        let mut command = command(&["search"])?;
+        command.args(["--set", &format!("search.listeners=http://localhost:{}", ports.search)]);
+        command.args(["--set", &format!("http.listeners=http://localhost:{}", ports.http)]).current_dir(folder);
+        let process = Process::start("weir search", command, &folder.join("search.log"))?;
+        let ready = format!("http://127.0.0.1:{}/health/ready", ports.http);
+        wait_until("weir search to be ready", READY_LIMIT, async || is_ok(&ready).await)
+            .await
+            .with_context(|| process.log_tail())?;
+        Ok(Self { ports, process })
+    }
+
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
+    pub fn http(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.search)
+    }
+}

@@ -92,7 +92,7 @@ impl Pipeline {
     }
 }
 
-fn exactly_once(place: &str, numbers: impl Iterator<Item = u64>, written: u64) -> Result<()> {
+pub(crate) fn exactly_once(place: &str, numbers: impl Iterator<Item = u64>, written: u64) -> Result<()> {
     let mut counts = vec![0u32; usize::try_from(written)?];
     for number in numbers {
         *counts

@@ -6,43 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value as Json, json};
 use weir_tests::http::{self, client, is_ok};
-use weir_tests::process::Process;
 use weir_tests::wait::wait_until;
-use weir_tests::weir::{Ports, Weir, command};
+use weir_tests::weir::{SearchNode, Weir, Worker};
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// `weir connect run` on ports of its own.
-struct Alone {
-    ports: Ports,
-    process: Process,
-}
-
-impl Alone {
-    fn start(folder: &Path, bootstrap: &str, files: &[&str]) -> Result<Self> {
-        let ports = Ports::free()?;
-        let settings = [
-            format!("connect.bootstrap.servers={bootstrap}"),
-            format!("connect.listeners=http://localhost:{}", ports.connect),
-            format!("http.listeners=localhost:{}", ports.http),
-        ];
-        let mut command = command(&["connect", "run"])?;
-        command.args(files).current_dir(folder);
-        for setting in &settings {
-            command.args(["--set", setting]);
-        }
-        let process = Process::start("weir connect run", command, &folder.join("worker.log"))?;
-        Ok(Self { ports, process })
-    }
-
-    fn rest(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.connect)
-    }
-
-    fn http(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.http)
-    }
-}
 
 async fn put(url: &str, body: &Json) -> Result<(u16, String)> {
     let request = client().put(url).header("content-type", "application/json").body(body.to_string());
@@ -181,7 +148,7 @@ async fn a_request_in_a_workers_first_second_waits_until_it_has_read_its_topics(
     let (broker, worker) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let mut weir = Weir::up(broker.path(), &[], "").await?;
     weir.stop()?;
-    let alone = Alone::start(worker.path(), &weir.bootstrap(), &[])?;
+    let alone = Worker::start(worker.path(), &weir.bootstrap(), &[])?;
     let live = format!("{}/health/live", alone.http());
     wait_until("the worker to live", LIMIT, async || is_ok(&live).await).await?;
     let ready = format!("{}/health/ready", alone.http());
@@ -192,7 +159,7 @@ async fn a_request_in_a_workers_first_second_waits_until_it_has_read_its_topics(
         put(&format!("{rest}/connectors/early/config"), &config).await
     });
     weir.start().await?;
-    assert_eq!(asked.await??.0, 201, "{}", alone.process.log_tail());
+    assert_eq!(asked.await??.0, 201, "{}", alone.log_tail());
     assert!(is_ok(&ready).await, "it has read its topics");
     let metrics = http::text(&format!("{}/metrics", alone.http())).await?;
     assert!(metrics.contains("weir_connect_connectors{state=\"RUNNING\"} 1"), "{metrics}");
@@ -202,16 +169,13 @@ async fn a_request_in_a_workers_first_second_waits_until_it_has_read_its_topics(
 #[tokio::test]
 async fn the_search_node_alone_serves_metrics_and_health_on_both_loopbacks() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let ports = Ports::free()?;
-    let mut command = command(&["search"])?;
-    command.args(["--set", &format!("search.listeners=http://localhost:{}", ports.search)]);
-    command.args(["--set", &format!("http.listeners=http://localhost:{}", ports.http)]).current_dir(folder.path());
-    let process = Process::start("weir search", command, &folder.path().join("search.log"))?;
+    let node = SearchNode::start(folder.path()).await?;
+    let ports = node.ports();
     let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
     for host in ["127.0.0.1", "[::1]"].into_iter().filter(|host| has_ipv6 || *host != "[::1]") {
         for url in [format!("http://{host}:{}/health/ready", ports.http), format!("http://{host}:{}/", ports.search)] {
             let waited = wait_until(&url, LIMIT, async || is_ok(&url).await).await;
-            waited.with_context(|| process.log_tail())?;
+            waited.with_context(|| node.log_tail())?;
         }
         let metrics = http::text(&format!("http://{host}:{}/metrics", ports.http)).await?;
         assert!(metrics.contains("weir_search_errors_total"), "{metrics}");
