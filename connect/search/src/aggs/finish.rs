@@ -8,7 +8,7 @@ use tantivy::Order;
 
 use super::plan::{DateHistogram, Kind, Node, Terms};
 use super::translate::{Bounds, Layout, filter_name, layout};
-use super::{AggError, calendar, pipeline};
+use super::{AggError, calendar, pipeline, rate};
 
 const NANOS_PER_MILLI: f64 = 1e6;
 
@@ -28,6 +28,8 @@ pub(crate) fn finish(nodes: &[Node], results: &Value, context: &Context<'_>) -> 
         let result = &results[&node.name];
         let value = match &node.kind {
             Kind::Pipeline(_) => continue,
+            // An amount until the length of its bucket is known.
+            Kind::Rate(_) => result.clone(),
             Kind::Metric { kind, request } => metric(kind, request, result, context),
             Kind::Filter(_) => Value::Object(bucket(node, result, context)?),
             Kind::Filters(filters) => {
@@ -108,7 +110,7 @@ fn date_histogram(
 ) -> Result<Value, AggError> {
     let buckets = buckets_of(node, result, context)?;
     let layout = layout(&node.name, histogram, context.bounds)?;
-    let (from, divisor) = match layout {
+    let (from, divisor) = match &layout {
         Layout::Steps { .. } => ("key", 1.0),
         Layout::Borders(_) => ("from", NANOS_PER_MILLI),
     };
@@ -120,7 +122,13 @@ fn date_histogram(
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a date")]
         let at_ms = (at / divisor).round() as i64;
         bucket.shift_remove("from");
-        bucket.shift_remove("to");
+        let to = bucket.shift_remove("to").and_then(|to| to.as_f64());
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a date")]
+        let length_ms = match (&layout, to) {
+            (Layout::Steps { interval_ms, .. }, _) => *interval_ms,
+            (Layout::Borders(_), to) => to.map_or(0, |to| (to / divisor).round() as i64 - at_ms),
+        };
+        rate::apply(&node.subs, histogram, length_ms, &mut bucket);
         dated.push((at_ms, bucket));
     }
     if let Layout::Borders(borders) = &layout {

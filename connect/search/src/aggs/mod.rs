@@ -1,15 +1,16 @@
 //! Aggregations: Elasticsearch's request becomes tantivy's where tantivy can, and is computed around it where not.
 //!
 //! Reading order: [`plan`] (what is asked), [`calendar`] (bucket borders), [`translate`] (to tantivy), [`finish`] (to
-//! Elasticsearch's answer), [`pipeline`] and [`script`] (over finished buckets).
+//! Elasticsearch's answer), [`rate`], [`pipeline`] and [`script`] (over finished buckets).
 //!
-//! tantivy has no time zones, calendar intervals, date formats, `filters` and pipelines, and orders terms by plain
+//! tantivy has no time zones, calendar intervals, date formats, `filters`, rates and pipelines, and orders terms by plain
 //! metrics only: those are what the adapter adds.
 
 pub(crate) mod calendar;
 pub(crate) mod finish;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
+pub(crate) mod rate;
 pub(crate) mod script;
 pub(crate) mod translate;
 
@@ -23,6 +24,8 @@ use crate::query::time::TimeError;
 pub(crate) enum AggError {
     #[error("unknown aggregation type [{kind}] of [{name}]")]
     Unknown { name: String, kind: String },
+    #[error("aggregation [{name}]: [{kind}] is not there: {why}")]
+    Absent { name: String, kind: String, why: &'static str },
     #[error("aggregation [{name}]: {problem}")]
     Malformed { name: String, problem: String },
     #[error("aggregations are nested more than {AGGREGATION_DEPTH_MAX} levels deep")]

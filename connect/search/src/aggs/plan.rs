@@ -5,6 +5,7 @@ use tantivy::Order;
 
 use super::calendar::Interval;
 use super::pipeline::{self, Pipeline};
+use super::rate::{self, Rate};
 use super::{AggError, malformed};
 use crate::limits::{AGGREGATION_DEPTH_MAX, AGGREGATIONS_MAX, ORDERED_TERMS_MAX};
 use crate::query::compile::FieldRef;
@@ -35,6 +36,7 @@ pub(crate) enum Kind {
         kind: &'static str,
         request: Value,
     },
+    Rate(Rate),
     Pipeline(Pipeline),
 }
 
@@ -82,7 +84,7 @@ fn parse_level(aggs: Option<&Value>, depth: usize, budget: &mut usize) -> Result
             return Err(malformed(name, "must have one type"));
         };
         let kind = kind_of(name, kind, request, &subs)?;
-        let has_buckets = !matches!(kind, Kind::Metric { .. } | Kind::Pipeline(_));
+        let has_buckets = !matches!(kind, Kind::Metric { .. } | Kind::Rate(_) | Kind::Pipeline(_));
         if !has_buckets && !subs.is_empty() {
             return Err(malformed(name, "a metric cannot have sub-aggregations"));
         }
@@ -92,7 +94,11 @@ fn parse_level(aggs: Option<&Value>, depth: usize, budget: &mut usize) -> Result
         {
             return Err(malformed(name, "pipelines must be below a histogram"));
         }
+        rate::check(Some(&kind), &subs)?;
         nodes.push(Node { name: name.clone(), kind, subs });
+    }
+    if depth == 0 {
+        rate::check(None, &nodes)?;
     }
     let pipeline = nodes.iter().find(|node| matches!(node.kind, Kind::Pipeline(_)));
     if let Some(node) = pipeline.filter(|_| depth == 0) {
@@ -116,7 +122,28 @@ fn kind_of(name: &str, kind: &str, request: &Value, subs: &[Node]) -> Result<Kin
         "range" => range(name, request),
         "filter" => Ok(Kind::Filter(dsl::parse(Some(request))?)),
         "filters" => filters(name, request),
-        other => Err(AggError::Unknown { name: name.to_owned(), kind: other.to_owned() }),
+        "rate" => {
+            let column = request.get("field").map(|_| column(name, request)).transpose()?;
+            rate::parse(name, request, column).map(Kind::Rate)
+        }
+        other => Err(match absent(other) {
+            Some(why) => AggError::Absent { name: name.to_owned(), kind: other.to_owned(), why },
+            None => AggError::Unknown { name: name.to_owned(), kind: other.to_owned() },
+        }),
+    }
+}
+
+/// Why an aggregation that Elasticsearch has cannot be computed here.
+fn absent(kind: &str) -> Option<&'static str> {
+    match kind {
+        "geohash_grid" | "geotile_grid" => Some("documents have no geo points here"),
+        "nested" | "reverse_nested" => {
+            Some("the objects of an array are not kept apart here; aggregate a field of them, as path.field")
+        }
+        "top_metrics" | "top_hits" => {
+            Some("a bucket does not keep single documents here; use max or min, or a raw data query sorted by time")
+        }
+        _ => None,
     }
 }
 

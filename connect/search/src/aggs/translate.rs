@@ -107,6 +107,12 @@ pub(crate) fn translate(nodes: &[Node], context: &Context<'_>) -> Result<Aggrega
         let subs = || translate(&node.subs, context);
         match &node.kind {
             Kind::Pipeline(_) => {}
+            Kind::Rate(rate) => {
+                if let Some((kind, request)) = &rate.of {
+                    let request = json!({ *kind: request });
+                    aggregations.insert(node.name.clone(), variant(&node.name, request, subs()?)?);
+                }
+            }
             Kind::Filters(filters) => {
                 for (index, (_, expr)) in filters.iter().enumerate() {
                     aggregations.insert(filter_name(&node.name, index), filter(expr, subs()?, context));

@@ -1,8 +1,11 @@
 //! `_bulk`: actions go to a log, one path owns the index.
 //!
 //! An item is answered when the log has it durably; it is visible after the next commit of the sink that reads the
-//! log. `refresh` therefore has no effect. `create` is decided when it is indexed: an existing document stays, but
-//! the answer here cannot know it.
+//! log. `refresh` therefore has no effect.
+//!
+//! `create` of an id that the index holds, or that the same request creates, is answered with 409 and not logged. What is
+//! still on its way through the log is not known here: a `create` behind another one is answered with 201, and the first
+//! document stays; behind a `delete` of an earlier request it may be refused.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -11,6 +14,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::answer::ErrorAnswer;
@@ -68,6 +73,7 @@ async fn run(app: &App, index: Option<String>, body: Body) -> Result<Response, E
     };
     let started = Instant::now();
     let operations = parse(&read_body(body).await?, index.as_deref())?;
+    let operations = refuse_existing(app, operations).await?;
     let items: Vec<BulkItem> =
         operations.iter().filter_map(|operation| operation.item.as_ref().ok()).cloned().collect();
     let mut appended = log.append(items).await.into_iter();
@@ -88,6 +94,34 @@ async fn run(app: &App, index: Option<String>, body: Body) -> Result<Response, E
     // Shippers look for `"errors":false,"items":[` in the text: this order, no blanks.
     let body = format!(r#"{{"took":{took},"errors":{errors},"items":{}}}"#, Value::from(answers));
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Refuses to create what exists already. Where the request also deletes, the index decides: it sees things in order.
+async fn refuse_existing(app: &App, mut operations: Vec<Operation>) -> Result<Vec<Operation>, ErrorAnswer> {
+    let has =
+        |action: Action| operations.iter().flat_map(|operation| &operation.item).any(|item| item.action == action);
+    if !has(Action::Create) || has(Action::Delete) {
+        return Ok(operations);
+    }
+    let node = Arc::clone(app.node.inner());
+    let refuse = move || {
+        let mut created = HashSet::new();
+        for operation in &mut operations {
+            let Some(item) = operation.item.as_ref().ok().filter(|item| item.action == Action::Create) else {
+                continue;
+            };
+            let is_new = created.insert((item.index.clone(), item.id.clone()));
+            if !is_new || node.shards.holds(&item.index, &item.id) {
+                let reason = format!("[{}]: version conflict, the document exists already", item.id);
+                let conflict = ErrorAnswer::new(StatusCode::CONFLICT, "version_conflict_engine_exception", reason);
+                operation.item = Err(conflict);
+            }
+        }
+        Ok(operations)
+    };
+    crate::node::blocking(refuse).await.map_err(|error| {
+        ErrorAnswer::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable_shards_exception", error.to_string())
+    })
 }
 
 fn answer(operation: &Operation, item: &BulkItem, appended: &Result<i64, BulkAppendError>) -> Value {

@@ -35,10 +35,21 @@ pub(super) async fn search_index(
 async fn search_in(app: &App, index: Option<&str>, params: &Params, body: Body) -> Result<Json<Value>, ErrorAnswer> {
     let body = with_params(parse_body(&read_body(body).await?)?, params);
     let mut answer = run(app, expressions(index), body).await?;
-    if params.get("rest_total_hits_as_int").is_some_and(|flag| flag == "true") {
-        answer["hits"]["total"] = answer["hits"]["total"]["value"].take();
+    if wants_plain_total(params) {
+        flatten_total(&mut answer);
     }
     Ok(Json(answer))
+}
+
+/// Whether the client knows totals as numbers only, as before Elasticsearch 7.
+fn wants_plain_total(params: &Params) -> bool {
+    params.get("rest_total_hits_as_int").is_some_and(|flag| flag == "true")
+}
+
+fn flatten_total(answer: &mut Value) {
+    if let Some(total) = answer.pointer_mut("/hits/total") {
+        *total = total["value"].take();
+    }
 }
 
 pub(super) async fn count(State(app): State<App>, params: Params, body: Body) -> Result<Json<Value>, ErrorAnswer> {
@@ -63,20 +74,21 @@ async fn count_in(app: &App, index: Option<&str>, params: &Params, body: Body) -
     Ok(Json(json!({ "count": answer["hits"]["total"]["value"], "_shards": answer["_shards"] })))
 }
 
-pub(super) async fn msearch(State(app): State<App>, body: Body) -> Result<Json<Value>, ErrorAnswer> {
-    msearch_in(&app, None, body).await
+pub(super) async fn msearch(State(app): State<App>, params: Params, body: Body) -> Result<Json<Value>, ErrorAnswer> {
+    msearch_in(&app, None, &params, body).await
 }
 
 pub(super) async fn msearch_index(
     State(app): State<App>,
     Path(index): Path<String>,
+    params: Params,
     body: Body,
 ) -> Result<Json<Value>, ErrorAnswer> {
-    msearch_in(&app, Some(&index), body).await
+    msearch_in(&app, Some(&index), &params, body).await
 }
 
 /// One answer per pair of lines, in their order; what is wrong with one stays in its answer.
-async fn msearch_in(app: &App, index: Option<&str>, body: Body) -> Result<Json<Value>, ErrorAnswer> {
+async fn msearch_in(app: &App, index: Option<&str>, params: &Params, body: Body) -> Result<Json<Value>, ErrorAnswer> {
     let started = std::time::Instant::now();
     let body = read_body(body).await?;
     let mut lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
@@ -94,7 +106,10 @@ async fn msearch_in(app: &App, index: Option<&str>, body: Body) -> Result<Json<V
         };
         answer.unwrap_or_else(|error| json!({ "error": error.error(), "status": error.status.as_u16() }))
     });
-    let responses = join_all(searches).await;
+    let mut responses = join_all(searches).await;
+    if wants_plain_total(params) {
+        responses.iter_mut().for_each(flatten_total);
+    }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Json(json!({ "took": took, "responses": responses })))
 }

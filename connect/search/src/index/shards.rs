@@ -220,9 +220,16 @@ impl Shards {
 
     /// The shard of the document's index that has its id.
     fn holder(&self, document: &Document) -> Option<ShardName> {
-        let shards = self.matching(&[document.index.to_string()]);
-        let holder = shards.iter().rev().find(|shard| shard.contains(&document.id).unwrap_or(false));
-        holder.map(|shard| shard.name().clone())
+        self.shard_with(&document.index, &document.id).map(|shard| shard.name().clone())
+    }
+
+    /// Whether an index has a document with this id, committed or not.
+    pub(crate) fn holds(&self, index: &str, id: &str) -> bool {
+        self.shard_with(index, id).is_some()
+    }
+
+    fn shard_with(&self, index: &str, id: &str) -> Option<Arc<Shard>> {
+        self.matching(&[index.to_owned()]).into_iter().rev().find(|shard| shard.contains(id).unwrap_or(false))
     }
 
     fn is_expired(&self, name: &ShardName, now: DateTime<Utc>) -> bool {

@@ -65,6 +65,36 @@ async fn all_actions_reach_the_log_in_order_and_are_answered_in_order() {
     assert_eq!(answer["items"][1]["create"]["_id"], items[1].id.as_str());
 }
 
+/// What became of each item, and what the log was given.
+async fn outcomes(server: &Server, log: &Log, body: &str) -> (Vec<u64>, Vec<String>) {
+    let (status, _, answer) = server.post("/_bulk", body.to_owned()).await;
+    assert_eq!(status, 200, "{answer}");
+    let item = |item: &Value| item.as_object().unwrap().values().next().unwrap()["status"].as_u64().unwrap();
+    let logged = log.0.lock().unwrap().drain(..).map(|item| item.id).collect();
+    (answer["items"].as_array().unwrap().iter().map(item).collect(), logged)
+}
+
+#[tokio::test]
+async fn creating_what_exists_is_a_conflict_of_that_item() {
+    let (server, log) = server().await;
+    let create = |id: &str| format!("{{\"create\":{{\"_index\":\"logs\",\"_id\":\"{id}\"}}}}\n{{\"x\":1}}\n");
+    let body = create("t-0-3") + &create("new") + &create("new");
+    assert_eq!(outcomes(&server, &log, &body).await, (vec![409, 201, 409], vec!["new".to_owned()]));
+    let (_, _, answer) = server.post("/_bulk", create("t-0-3")).await;
+    assert_eq!(answer["errors"], true);
+    let conflict = &answer["items"][0]["create"];
+    assert_eq!(
+        (&conflict["_id"], &conflict["error"]["type"]),
+        (&json!("t-0-3"), &json!("version_conflict_engine_exception"))
+    );
+    // In another index the id is free, and replacing is no conflict.
+    let other = create("t-0-3").replace("logs", "other") + &create("t-0-3").replace("create", "index");
+    assert_eq!(outcomes(&server, &log, &other).await.0, [201, 201]);
+    // What the same request deletes before may be created: the index sees things in order.
+    let anew = "{\"delete\":{\"_index\":\"logs\",\"_id\":\"t-0-3\"}}\n".to_owned() + &create("t-0-3");
+    assert_eq!(outcomes(&server, &log, &anew).await, (vec![200, 201], vec!["t-0-3".to_owned(); 2]));
+}
+
 #[tokio::test]
 async fn the_text_is_what_shippers_search_in() {
     let (server, _) = server().await;

@@ -3,4 +3,5 @@
 mod bulk;
 mod grafana;
 mod harness;
+mod panels;
 mod robust;
