@@ -13,7 +13,7 @@ fn time_filter() -> Value {
     json!({"range":{"@timestamp":{"format":"epoch_millis","gte":T0,"lte":LAST}}})
 }
 
-fn histogram(settings: Value) -> Value {
+fn histogram(settings: &Value) -> Value {
     let mut histogram = json!({
         "field":"@timestamp","min_doc_count":0,"extended_bounds":{"min":T0,"max":LAST},"format":"epoch_millis"
     });
@@ -23,7 +23,7 @@ fn histogram(settings: Value) -> Value {
 
 /// A time series panel: one metric over time.
 async fn over_time(server: &Server, interval: Value, metric: Value) -> Value {
-    let mut aggregation = histogram(interval);
+    let mut aggregation = histogram(&interval);
     aggregation["aggs"] = json!({ "1": metric });
     server.msearch(json!({"size":0,"query":{"bool":{"filter":time_filter()}},"aggs":{"2":aggregation}})).await
 }
@@ -38,7 +38,7 @@ async fn logs_and_their_volume_come_in_one_answer() {
     let server = Server::with_logs().await;
     let answer = server
         .msearch(json!({
-            "aggs":{"1":histogram(json!({"fixed_interval":"3600000ms"}))},
+            "aggs":{"1":histogram(&json!({"fixed_interval":"3600000ms"}))},
             "docvalue_fields":["@timestamp"],
             "fields":[{"field":"@timestamp","format":"strict_date_optional_time_nanos"}],
             "highlight":{"fields":{"*":{}},"fragment_size":2_147_483_647,"post_tags":["@/HIGHLIGHT@"],"pre_tags":["@HIGHLIGHT@"]},
