@@ -167,6 +167,48 @@ async fn a_request_in_a_workers_first_second_waits_until_it_has_read_its_topics(
 }
 
 #[tokio::test]
+async fn a_worker_runs_and_is_given_connectors_of_other_products_files() -> Result<()> {
+    let (broker, worker) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let weir = Weir::up(broker.path(), &[], "").await?;
+    let manifest = |state: &str| {
+        let spec = format!("spec: {{class: file-tail, state: {state}, config: {{paths: /nowhere, topic: app}}}}");
+        std::fs::write(
+            worker.path().join("b.yaml"),
+            format!("apiVersion: v1\nkind: KafkaConnector\nmetadata: {{name: b}}\n{spec}\n"),
+        )
+    };
+    std::fs::write(
+        worker.path().join("a.properties"),
+        "name=a\nconnector.class=file-tail\npaths=/nowhere\ntopic=app\n",
+    )?;
+    std::fs::write(
+        worker.path().join("c.json"),
+        r#"{"name": "c", "initial_state": "STOPPED",
+            "config": {"connector.class": "file-tail", "paths": "/nowhere", "topic": "app"}}"#,
+    )?;
+    manifest("paused")?;
+    let alone = Alone::start(worker.path(), &weir.bootstrap(), &["a.properties", "b.yaml"])?;
+    let rest = alone.rest();
+    let shows = async |name: &str, expected: &str, tasks: usize| {
+        let status = state(&rest, name).await.unwrap_or_default();
+        let count = status["tasks"].as_array().map_or(0, Vec::len);
+        status["connector"]["state"] == expected && count == tasks
+    };
+    wait_until("a to run", LIMIT, async || shows("a", "RUNNING", 1).await)
+        .await
+        .with_context(|| alone.process.log_tail())?;
+    assert!(shows("b", "PAUSED", 1).await);
+    manifest("running")?;
+    let mut apply = command(&["connect", "apply", "-f", "b.yaml", "-f", "c.json", "--url", &rest])?;
+    let output = apply.current_dir(worker.path()).output()?;
+    let (table, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && table.contains("change") && table.contains("create"), "{table}{errors}");
+    wait_until("b to run", LIMIT, async || shows("b", "RUNNING", 1).await).await?;
+    assert!(shows("c", "STOPPED", 0).await);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_search_node_alone_serves_metrics_and_health_on_both_loopbacks() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let node = SearchNode::start(folder.path()).await?;

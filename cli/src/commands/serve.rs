@@ -1,8 +1,10 @@
 //! `weir up`, `weir broker`, `weir search`: processes that run until they are told to stop.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-use crate::config::ConfigArgs;
+use crate::config::{Config, ConfigArgs, Part};
 use crate::serve::{self, BrokerPart, Parts};
 
 #[derive(Args)]
@@ -37,32 +39,41 @@ pub(crate) struct SearchArgs {
     config: ConfigArgs,
 }
 
+/// Of `weir connect run`.
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Files of connectors: YAML, JSON, .properties, Strimzi manifests
+    #[arg(value_name = "FILE")]
+    connectors: Vec<PathBuf>,
+}
+
 /// Where metrics and health are when nobody said: one process of each kind fits on a machine.
 const WORKER_HTTP: &str = "localhost:9465";
 const SEARCH_HTTP: &str = "localhost:9466";
 
 /// Quiet: what a person who starts it by hand needs to know, they are told.
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
-    serve::run(&args.config, Parts { broker: BrokerPart::Here, search: true, worker: true, log_level: "warn" }).await
+    let parts = Parts { broker: BrokerPart::Here, search: true, worker: true, log_level: "warn" };
+    serve::run(Config::load(&args.config, Part::Broker)?, parts).await
 }
 
 pub(crate) async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
-    serve::run(&args.config, Parts { broker: BrokerPart::Here, search: false, worker: false, log_level: "info" }).await
+    let parts = Parts { broker: BrokerPart::Here, search: false, worker: false, log_level: "info" };
+    serve::run(Config::load(&args.config, Part::Broker)?, parts).await
 }
 
 /// `weir connect run`.
-pub(crate) async fn worker(config: &ConfigArgs) -> anyhow::Result<()> {
-    serve::run(
-        config,
-        Parts { broker: BrokerPart::Elsewhere { http: WORKER_HTTP }, search: false, worker: true, log_level: "info" },
-    )
-    .await
+pub(crate) async fn worker(args: &RunArgs) -> anyhow::Result<()> {
+    let mut config = Config::load(&args.config, Part::Connect)?;
+    args.connectors.iter().try_for_each(|path| config.add_connectors(path))?;
+    let broker = BrokerPart::Elsewhere { http: WORKER_HTTP };
+    serve::run(config, Parts { broker, search: false, worker: true, log_level: "info" }).await
 }
 
 pub(crate) async fn search(args: SearchArgs) -> anyhow::Result<()> {
-    serve::run(
-        &args.config,
-        Parts { broker: BrokerPart::Elsewhere { http: SEARCH_HTTP }, search: true, worker: false, log_level: "info" },
-    )
-    .await
+    let broker = BrokerPart::Elsewhere { http: SEARCH_HTTP };
+    let parts = Parts { broker, search: true, worker: false, log_level: "info" };
+    serve::run(Config::load(&args.config, Part::Broker)?, parts).await
 }

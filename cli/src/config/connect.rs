@@ -23,9 +23,9 @@ impl Config {
         self.connect.contains_key(BOOTSTRAP_SERVERS)
     }
 
-    /// The connectors and tests of the file; nothing without one.
+    /// The connectors and tests of all files; nothing without one.
     pub(crate) fn connectors(&self) -> Result<Document, ConfigError> {
-        Ok(self.document.as_ref().map(Document::read).transpose()?.unwrap_or_default())
+        Ok(Document::read_all(&self.documents)?)
     }
 
     /// The connectors, all checked as far as that goes without I/O.

@@ -20,12 +20,13 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indexmap::IndexMap;
 use weir_broker::Properties;
-use weir_connect::yaml::Node;
+use weir_connect::document::Form;
+use weir_connect::yaml::{Node, parse_json};
 use weir_connect_api::config::{Config as Checked, ConfigDef, ConfigProblem};
 
 pub(crate) use check::{Counts, Findings};
@@ -68,13 +69,13 @@ pub(crate) struct Config {
     broker: Properties,
     search: Properties,
     connect: Properties,
-    /// The YAML file, whose connectors the worker reads.
-    document: Option<Node>,
+    /// What the worker reads connectors from: a YAML file's documents, or one file per connector.
+    documents: Vec<Node>,
 }
 
 /// The part of a process that a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
     Process,
     Broker,
     Search,
@@ -82,9 +83,10 @@ enum Part {
 }
 
 impl Config {
-    /// Reads the file, the environment and the command line.
-    pub(crate) fn load(args: &ConfigArgs) -> Result<Self, ConfigError> {
-        let mut config = args.config.as_deref().map(Self::read).transpose()?.unwrap_or_default();
+    /// Reads the file, the environment and the command line. `properties` is the part that a .properties file is for.
+    pub(crate) fn load(args: &ConfigArgs, properties: Part) -> Result<Self, ConfigError> {
+        let read = |path| Self::read_for(path, properties);
+        let mut config = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
         overrides::from_environment(&mut config, std::env::vars_os())?;
         overrides::from_arguments(&mut config, &args.set)?;
         if let Some(level) = &args.log_level {
@@ -94,21 +96,53 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads one file, by its ending.
-    pub(crate) fn read(path: &std::path::Path) -> Result<Self, ConfigError> {
+    /// Reads one file, by its ending; .properties without a connector are the broker's.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_for(path, Part::Broker)
+    }
+
+    /// Reads the connectors of files, whose settings are for somebody else.
+    pub(crate) fn read_connectors(paths: &[PathBuf]) -> Result<Self, ConfigError> {
+        let mut all = Self::default();
+        for path in paths {
+            let file = Self::read(path)?;
+            if file.documents.is_empty() {
+                let name = path.display().to_string();
+                return Err(ConfigError::at(&name, "this is no connector: it has no `connector.class`"));
+            }
+            all.documents.extend(file.documents);
+        }
+        Ok(all)
+    }
+
+    /// Adds the connectors of a file that has no settings, which would have no effect.
+    pub(crate) fn add_connectors(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let file = Self::read(path)?;
+        let settings = [&file.process, &file.broker, &file.search, &file.connect];
+        if let Some(property) = settings.into_iter().find_map(|part| part.values().next()) {
+            let message =
+                "a file of connectors is asked for, and this is a setting of a process: name that file with -c";
+            return Err(ConfigError::at(&property.origin, message));
+        }
+        self.documents.extend(file.documents);
+        Ok(())
+    }
+
+    fn read_for(path: &Path, properties: Part) -> Result<Self, ConfigError> {
         let name = path.display().to_string();
         let text = std::fs::read(path).map_err(|error| ConfigError::at(&name, error))?;
         let text = String::from_utf8(text).map_err(|error| not_utf8(&name, error.as_bytes()))?;
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("yaml" | "yml") => yaml::read(&name, &text),
-            Some("properties") => {
-                let mut config = Self::default();
-                for (key, property) in properties::parse(&name, &text)? {
-                    config.part(Part::Broker).insert(key, property);
+            Some("json") => {
+                let root = parse_json(&name, &text)?;
+                if Form::of(&root)? == Form::Weir {
+                    return Err(ConfigError::at(&root.at.to_string(), "a connector has a `name` and a `config`"));
                 }
-                Ok(config)
+                Ok(Self { documents: vec![root], ..Self::default() })
             }
-            _ => Err(ConfigError::at(&name, "cannot tell what this is: name it .yaml or .properties")),
+            Some("properties") => properties::read(&name, &text, properties),
+            _ => Err(ConfigError::at(&name, "cannot tell what this is: name it .yaml, .json or .properties")),
         }
     }
 

@@ -1,16 +1,38 @@
-//! Kafka's `server.properties`: Java's properties format, with the line of every key.
+//! Kafka's `.properties`: Java's properties format, with the place of every key.
 //!
 //! A logical line is a key, then `=`, `:` or blanks, then a value. A backslash at the end of a line continues it;
 //! elsewhere it escapes the next character (`\t`, `\n`, `\r`, `\f`, `\u0041`). `#` and `!` begin comments. A key that
 //! stands there twice has its last value, as in Kafka.
 
-use weir_broker::{Properties, Property};
+use std::sync::Arc;
 
-use super::ConfigError;
+use weir_broker::Property;
+use weir_connect::yaml::{Entry, Flat, Location, Node, Value, YamlError};
 
-/// Reads the text of `file`.
-pub(super) fn parse(file: &str, text: &str) -> Result<Properties, ConfigError> {
-    let mut properties = Properties::new();
+use super::{Config, ConfigError, Part};
+
+/// What makes a file a connector's.
+const CONNECTOR_CLASS: &str = "connector.class";
+
+/// Reads the text of `file`: a connector, or settings of `part`.
+pub(super) fn read(file: &str, text: &str, part: Part) -> Result<Config, ConfigError> {
+    let (mut config, flat) = (Config::default(), parse(file, text)?);
+    if flat.contains_key(CONNECTOR_CLASS) {
+        let entry = |(key, (value, at)): (String, (String, Location))| {
+            let node = Node { at: at.clone(), value: Value::Scalar(value) };
+            Entry { key, at, node }
+        };
+        let at = Location { file: file.into(), line: 1, column: 1 };
+        config.documents.push(Node { at, value: Value::Mapping(flat.into_iter().map(entry).collect()) });
+    } else {
+        let property = |(key, (value, at)): (String, (String, Location))| (key, Property::new(value, at.to_string()));
+        config.part(part).extend(flat.into_iter().map(property));
+    }
+    Ok(config)
+}
+
+fn parse(file: &str, text: &str) -> Result<Flat, YamlError> {
+    let (mut properties, file): (_, Arc<str>) = (Flat::new(), file.into());
     let mut lines = text.lines().enumerate();
     while let Some((index, first)) = lines.next() {
         let body = first.trim_start_matches(is_blank);
@@ -26,14 +48,14 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Properties, ConfigError> {
                 None => break,
             }
         }
-        let origin = format!("{file}:{}:{column}", index + 1);
+        let at = Location { file: Arc::clone(&file), line: index + 1, column };
         let (key, value) = split(&logical);
-        let unescaped = |text: &str| unescape(text).map_err(|message| ConfigError::at(&origin, message));
+        let unescaped = |text: &str| unescape(text).map_err(|message| YamlError::new(&at, message));
         let (key, value) = (unescaped(key)?, unescaped(value)?);
         if key.is_empty() {
-            return Err(ConfigError::at(&origin, "a value without a key: write key=value"));
+            return Err(YamlError::new(&at, "a value without a key: write key=value"));
         }
-        properties.insert(key, Property::new(value, origin));
+        properties.insert(key, (value, at));
     }
     Ok(properties)
 }
@@ -94,7 +116,7 @@ mod tests {
 
     fn pairs(text: &str) -> Vec<(String, String, String)> {
         let properties = parse("server.properties", text).unwrap();
-        properties.into_iter().map(|(key, property)| (key, property.value, property.origin)).collect()
+        properties.into_iter().map(|(key, (value, at))| (key, value, at.to_string())).collect()
     }
 
     #[test]
@@ -119,6 +141,17 @@ mod tests {
         let found = pairs("a=x,\\\n   y\nb\\=c=\\u00e4\\tz\\\\\nd=C:\\\\data\n");
         let found: Vec<_> = found.iter().map(|(k, v, _)| (k.as_str(), v.as_str())).collect();
         assert_eq!(found, [("a", "x,y"), ("b=c", "ä\tz\\"), ("d", "C:\\data")]);
+    }
+
+    #[test]
+    fn a_connectors_file_is_a_connector_and_another_is_for_its_part() {
+        let connector =
+            read("tail.properties", "name=tail\nconnector.class=file-tail\npaths=/a\\u0020b\n", Part::Broker);
+        let connector = connector.unwrap().connectors().unwrap().connectors.remove(0);
+        assert_eq!((connector.name.as_str(), connector.config["paths"].as_str()), ("tail", "/a b"));
+        assert_eq!(connector.at.to_string(), "tail.properties:1:1");
+        let settings = read("worker.properties", "group.id=a\n", Part::Connect).unwrap();
+        assert_eq!(settings.connect["group.id"], Property::new("a", "worker.properties:1:1"));
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn empty_sections_say_nothing() {
 fn unknown_sections_and_keys_name_their_place_and_the_nearest_one() {
     let section = from_yaml("data: x\nbrokr: {}\n").unwrap_err();
     assert_eq!(section.to_string(), "weir.yaml:2:1: unknown section `brokr`; did you mean `broker`?");
-    let search = from_yaml("search:\n  retentoin: 3d\n").unwrap().search_settings(std::path::Path::new(".")).err();
+    let search = from_yaml("search:\n  retentoin: 3d\n").unwrap().search_settings(Path::new(".")).err();
     let said = search.unwrap().to_string();
     assert_eq!(said, "weir.yaml:2:3: retentoin: unknown key; did you mean `retention`?");
     let process = from_yaml("log: {format: xml}\n").unwrap().process_settings().unwrap_err();
@@ -107,7 +107,7 @@ fn an_argument_without_a_value_is_refused() {
 
 #[test]
 fn the_brokers_data_is_in_the_data_folder_unless_it_has_its_own() {
-    let data = std::path::Path::new("/d");
+    let data = Path::new("/d");
     assert_eq!(Config::default().broker_properties(data)["log.dirs"].value, "/d/broker");
     let own = from_yaml("broker: {log.dir: /mine}\n").unwrap().broker_properties(data);
     assert!(!own.contains_key("log.dirs"));

@@ -1,10 +1,12 @@
 //! `weir.yaml`: one file for all parts of a process.
 //!
 //! `broker:` has Kafka's own keys, `http:`, `search:`, `connect:` and `log:` theirs, nested or dotted; `data:` is the
-//! folder of everything. `defaults:`, `connectors:` and `tests:` are read by the worker.
+//! folder of everything. `defaults:`, `connectors:` and `tests:` are read by the worker, and so are documents that are one
+//! connector in another product's form.
 
 use weir_broker::Property;
-use weir_connect::yaml::{Entry, Flat, YamlError, flatten, parse};
+use weir_connect::document::Form;
+use weir_connect::yaml::{Entry, Flat, Node, YamlError, flatten, parse_all};
 use weir_connect_api::config::nearest;
 
 use super::{Config, ConfigError, Part};
@@ -23,8 +25,17 @@ const SECTIONS: &[(&str, Part, &str)] = &[
 const WORKER_SECTIONS: &[&str] = &["defaults", "connectors", "tests"];
 
 pub(super) fn read(file: &str, text: &str) -> Result<Config, ConfigError> {
-    let document = parse(file, text)?;
     let mut config = Config::default();
+    for document in parse_all(file, text)? {
+        if Form::of(&document)? == Form::Weir {
+            read_sections(&document, &mut config)?;
+        }
+        config.documents.push(document);
+    }
+    Ok(config)
+}
+
+fn read_sections(document: &Node, config: &mut Config) -> Result<(), ConfigError> {
     for entry in document.mapping("the file")? {
         if WORKER_SECTIONS.contains(&entry.key.as_str()) {
             continue;
@@ -38,11 +49,16 @@ pub(super) fn read(file: &str, text: &str) -> Result<Config, ConfigError> {
             continue;
         }
         flatten(prefix, &entry.node, &mut flat)?;
-        let settings = flat.into_iter().map(|(key, (value, at))| (key, Property::new(value, at.to_string())));
-        config.part(part).extend(settings);
+        for (key, (value, at)) in flat {
+            let (at, settings) = (at.to_string(), config.part(part));
+            if let Some(earlier) = settings.get(&key) {
+                let message = format!("`{key}` was given before, at {}", earlier.origin);
+                return Err(ConfigError::at(&at, message));
+            }
+            settings.insert(key, Property::new(value, at));
+        }
     }
-    config.document = Some(document);
-    Ok(config)
+    Ok(())
 }
 
 fn unknown(entry: &Entry) -> ConfigError {

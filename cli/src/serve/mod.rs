@@ -23,7 +23,7 @@ use weir_connect::{Host, Plugins, Worker};
 use weir_connectors::Services;
 use weir_search::BulkLog;
 
-use crate::config::{Config, ConfigArgs, ConfigError, ProcessSettings};
+use crate::config::{Config, ConfigError, ProcessSettings};
 use crate::output::print_text;
 use banner::Banner;
 use bulk::TopicBulkLog;
@@ -55,9 +55,8 @@ pub(crate) enum BrokerPart {
 }
 
 /// Runs until a signal asks it to stop.
-pub(crate) async fn run(args: &ConfigArgs, parts: Parts) -> anyhow::Result<()> {
+pub(crate) async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let began = Instant::now();
-    let config = Config::load(args)?;
     let settings = config.process_settings()?;
     let logging = logging::init(settings.log_format, settings.log_level.as_deref().unwrap_or(parts.log_level))?;
     let mut signals = Signals::catch()?;

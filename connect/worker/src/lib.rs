@@ -44,4 +44,5 @@ pub use definition::Plugins;
 pub use dial::dial;
 pub use document::Document;
 pub use loggers::{LoggerLevel, Loggers, ROOT_LOGGER};
+pub use state::TargetState;
 pub use worker::{Host, StartError, Worker, start};

@@ -15,6 +15,7 @@ use weir_connect_api::{Config, ConfigProblem, Connector, ConnectorKind};
 
 use crate::active_topics::ActiveTopics;
 use crate::definition::Plugins;
+use crate::document::{NamedConfig, WantedState};
 use crate::kafka::{Cluster, ClusterError};
 use crate::metrics::{ConnectorMetrics, Metrics};
 use crate::offsets::SharedOffsets;
@@ -198,6 +199,25 @@ impl Runtime {
             Some((true, _)) => Ok(false),
             Some((false, target)) => self.store_and_install(name, raw, target).await.map(|()| false),
             None => self.store_and_install(name, raw, TargetState::Started).await.map(|()| true),
+        }
+    }
+
+    /// Does as a file says: creates the connector or changes its configuration, and brings it to the wanted state.
+    pub async fn apply(&self, connector: NamedConfig) -> Result<(), RuntimeError> {
+        let NamedConfig { name, config, state, .. } = connector;
+        let is_new = self.view(&name).is_err();
+        match state {
+            Some(wanted) if is_new => self.create(&name, config, wanted.when_created()).await,
+            Some(WantedState::Always(TargetState::Started)) => {
+                self.put(&name, config).await?;
+                self.set_target(&name, TargetState::Started).await
+            }
+            // At rest first: the new configuration then starts nothing.
+            Some(WantedState::Always(target)) => {
+                self.set_target(&name, target).await?;
+                self.put(&name, config).await.map(drop)
+            }
+            Some(WantedState::Initially(_)) | None => self.put(&name, config).await.map(drop),
         }
     }
 

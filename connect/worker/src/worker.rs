@@ -94,8 +94,9 @@ async fn open(
         match open_once(&config, plugins.clone(), metrics.clone()).await {
             Ok(runtime) => {
                 for connector in connectors {
-                    if let Err(error) = runtime.put(&connector.name, connector.config).await {
-                        tracing::error!(connector = connector.name, %error, "a connector cannot be started");
+                    let name = connector.name.clone();
+                    if let Err(error) = runtime.apply(connector).await {
+                        tracing::error!(connector = name, %error, "a connector cannot be started");
                     }
                 }
                 slot.fill(Arc::clone(&runtime));

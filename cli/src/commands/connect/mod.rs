@@ -12,7 +12,6 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::args::OutputFormat;
 use crate::commands::serve;
-use crate::config::ConfigArgs;
 use crate::output::{Colour, Listing, Progress, Results, print_json, print_text};
 
 #[derive(Args)]
@@ -38,8 +37,9 @@ enum Action {
     /// Run a worker, with the connectors of a file
     #[command(after_help = "Examples:\n  \
         weir connect run -c pipeline.yaml\n  \
-        weir connect run -c pipeline.yaml --set connect.bootstrap.servers=kafka1:9092,kafka2:9092")]
-    Run(ConfigArgs),
+        weir connect run -c pipeline.yaml --set connect.bootstrap.servers=kafka1:9092,kafka2:9092\n  \
+        weir connect run -c worker.properties tail.properties postgres-sink.json strimzi/*.yaml")]
+    Run(serve::RunArgs),
     /// List connectors with their states
     List,
     /// Show a connector's state and that of its tasks, with what went wrong
@@ -53,11 +53,12 @@ enum Action {
         #[arg(required = true, value_name = "KEY=VALUE")]
         config: Vec<String>,
     },
-    /// Bring a worker's connectors to what a file says; only what differs is restarted
+    /// Bring a worker's connectors to what files say; only what differs is restarted
     #[command(after_help = "Examples:\n  \
         weir connect apply pipeline.yaml --dry-run       # shows what would change\n  \
         weir connect apply pipeline.yaml\n  \
-        weir connect apply pipeline.yaml --prune         # and deletes connectors that are not in the file")]
+        weir connect apply pipeline.yaml --prune         # and deletes connectors that are not in the file\n  \
+        weir connect apply -f tail.json -f strimzi.yaml  # as kcctl and Strimzi write them")]
     Apply(apply::ApplyArgs),
     /// Run the `tests:` of a file: lines through a connector's transforms, without a worker
     #[command(after_help = "Example:\n  weir connect test pipeline.yaml\n\n\
@@ -100,7 +101,7 @@ pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
         _ => Some(Progress::waiting(&format!("waiting for {}", rest.url))),
     };
     match args.action {
-        Action::Run(config) => serve::worker(&config).await,
+        Action::Run(args) => serve::worker(&args).await,
         Action::List => list(&rest, format).await,
         Action::Status { name } => status(&rest, &name, format).await,
         Action::Config { name } => print_json(&rest.get(&format!("/connectors/{name}/config")).await?),

@@ -1,10 +1,11 @@
 //! YAML with positions: what stands where in a file, so that every error can name file, line and column.
 //!
-//! [`parse`] reads a file's text into [`Node`]s; [`flatten`] turns nested maps into the dotted string map that Kafka's
+//! [`parse`] reads a file's text into [`Node`]s, [`parse_all`] one of several documents; [`flatten`] turns nested maps into the dotted string map that Kafka's
 //! configurations are. Scalars are kept as they were written: what a value means is its key's business.
 //!
 //! Never resolves `${…}` and never knows which keys exist.
 
+mod documents;
 mod flatten;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+pub use documents::{parse_all, parse_json};
 pub use flatten::{Flat, flatten, flatten_entry};
 use marked_yaml::{LoaderOptions, Marker, Span};
 

@@ -1,14 +1,23 @@
-//! A file with connectors as people write it: `defaults`, `connectors`, `tests`.
+//! A file with connectors as people write it: `defaults`, `connectors`, `tests`; or in another product's form
+//! ([`forms`]).
 //!
 //! Each connector becomes Kafka Connect's flat map of strings: nested keys are dotted, `class` is `connector.class`, a
 //! list of one-key maps under `transforms` becomes `transforms=a,b` and `transforms.a.type=…`, and `defaults` are filled
 //! in, with `${name}` in them replaced by the connector's name.
 
+mod forms;
+
+#[cfg(test)]
+mod tests;
+
 use indexmap::IndexMap;
 
 use crate::definition::Plugins;
 use crate::runtime::RawConfig;
+use crate::state::TargetState;
 use crate::yaml::{Entry, Flat, Location, Node, Value, YamlError, flatten, flatten_entry};
+
+pub use forms::Form;
 
 /// Top-level keys that this module reads; others belong to other parts of a weir.yaml.
 pub const SECTIONS: [&str; 3] = ["defaults", "connectors", "tests"];
@@ -25,7 +34,26 @@ pub struct NamedConfig {
     pub name: String,
     pub at: Location,
     pub config: RawConfig,
+    /// `None`: it runs when it is new, and otherwise stays as it is.
+    pub state: Option<WantedState>,
     places: IndexMap<String, Location>,
+}
+
+/// What a file wants a connector to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedState {
+    /// When it is created; later it stays as it is.
+    Initially(TargetState),
+    /// Each time the file is applied.
+    Always(TargetState),
+}
+
+impl WantedState {
+    pub fn when_created(self) -> TargetState {
+        match self {
+            Self::Initially(target) | Self::Always(target) => target,
+        }
+    }
 }
 
 /// One entry of `tests`: what goes in, and what is expected of what comes out.
@@ -39,8 +67,36 @@ pub struct TestCase {
 }
 
 impl Document {
-    /// Reads the sections of a parsed file; keys outside of [`SECTIONS`] are not looked at.
+    /// Reads the documents of a parsed file, or of several.
+    pub fn read_all(roots: &[Node]) -> Result<Self, YamlError> {
+        let mut all = Self::default();
+        for root in roots {
+            let document = Self::read(root)?;
+            for connector in document.connectors {
+                if let Some(earlier) = all.connectors.iter().find(|earlier| earlier.name == connector.name) {
+                    let message = format!("connector {} was given before, at {}", connector.name, earlier.at);
+                    return Err(YamlError::new(&connector.at, message));
+                }
+                all.connectors.push(connector);
+            }
+            all.tests.extend(document.tests);
+        }
+        Ok(all)
+    }
+
+    /// Reads one parsed document, whatever its form.
     pub fn read(root: &Node) -> Result<Self, YamlError> {
+        let one = |connector| Self { connectors: vec![connector], tests: Vec::new() };
+        match Form::of(root)? {
+            Form::Weir => Self::read_sections(root),
+            Form::Rest => forms::rest(root).map(one),
+            Form::Flat => forms::flat(root).map(one),
+            Form::Manifest => forms::manifest(root).map(one),
+        }
+    }
+
+    /// Keys outside of [`SECTIONS`] are not looked at.
+    fn read_sections(root: &Node) -> Result<Self, YamlError> {
         let mut document = Self::default();
         let entries = root.mapping("the file")?;
         let section = |name: &str| entries.iter().find(|entry| entry.key == name);
@@ -68,6 +124,13 @@ impl Document {
 }
 
 impl NamedConfig {
+    fn new(name: String, at: Location, mut flat: Flat, state: Option<WantedState>) -> Self {
+        flat.insert("name".to_owned(), (name.clone(), at.clone()));
+        let places = flat.iter().map(|(key, (_, at))| (key.clone(), at.clone())).collect();
+        let config = flat.into_iter().map(|(key, (value, _))| (key, value)).collect();
+        Self { name, at, config, state, places }
+    }
+
     pub fn problems(&self, plugins: &Plugins) -> Vec<YamlError> {
         let Err(problems) = plugins.check(&self.config) else { return Vec::new() };
         let place = |key: &str| self.places.get(key).unwrap_or(&self.at);
@@ -98,13 +161,7 @@ fn named_config(entry: &Entry, defaults: &Flat) -> Result<NamedConfig, YamlError
     for (key, (value, at)) in defaults {
         flat.entry(key.clone()).or_insert_with(|| (value.replace("${name}", &name), at.clone()));
     }
-    flat.insert("name".to_owned(), (name.clone(), entry.at.clone()));
-    let mut config = NamedConfig { name, at: entry.at.clone(), config: RawConfig::new(), places: IndexMap::new() };
-    for (key, (value, at)) in flat {
-        config.config.insert(key.clone(), value);
-        config.places.insert(key, at);
-    }
-    Ok(config)
+    Ok(NamedConfig::new(name, entry.at.clone(), flat, None))
 }
 
 /// `- parse: {type: grok}` is `transforms=parse`, `transforms.parse.…`; an alias that is a transform's own name needs no
@@ -154,59 +211,4 @@ fn test_case(node: &Node) -> Result<TestCase, YamlError> {
         return Err(YamlError::new(&node.at, "a test needs a `connector`"));
     }
     Ok(case)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::yaml::parse;
-
-    fn read(text: &str) -> Result<Document, String> {
-        let root = parse("weir.yaml", text).map_err(|error| error.to_string())?;
-        Document::read(&root).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_connector_becomes_kafkas_flat_map() {
-        let text = "defaults:\n  errors: {tolerance: all, deadletterqueue.topic.name: '${name}-dlq'}\n\
-                    connectors:\n  tail:\n    class: file-tail\n    paths: [/a, /b]\n    url: '${env:URL}'\n    transforms:\n      \
-                    - parse: {type: grok, pattern: '%{WORD}'}\n      - filter: {if: 'a == 1'}\n";
-        let document = read(text).unwrap();
-        let expected = [
-            ("connector.class", "file-tail"),
-            ("paths", "/a,/b"),
-            ("url", "${env:URL}"),
-            ("transforms.parse.type", "grok"),
-            ("transforms.parse.pattern", "%{WORD}"),
-            ("transforms.filter.if", "a == 1"),
-            ("transforms.filter.type", "filter"),
-            ("transforms", "parse,filter"),
-            ("errors.tolerance", "all"),
-            ("errors.deadletterqueue.topic.name", "tail-dlq"),
-            ("name", "tail"),
-        ];
-        let config = &document.connectors[0].config;
-        assert_eq!(config.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn tests_are_read_with_their_expectations() {
-        let text = "tests:\n- connector: tail\n  input: ['a b']\n  expect: [{value.status: 200, value: {a: x}}]\n";
-        let case = &read(text).unwrap().tests[0];
-        assert_eq!((case.connector.as_str(), case.input.as_slice()), ("tail", &["a b".to_owned()][..]));
-        assert_eq!(case.expect[0]["value.status"], "200");
-        assert_eq!(case.expect[0]["value.a"], "x");
-    }
-
-    #[test]
-    fn what_is_not_understood_is_told_with_its_place() {
-        assert_eq!(
-            read("tests:\n- conector: x\n").unwrap_err(),
-            "weir.yaml:2:3: unknown key `conector`: a test has connector, input and expect"
-        );
-        assert_eq!(
-            read("connectors:\n  a:\n    transforms: [{b: {}, c: {}}]\n").unwrap_err(),
-            "weir.yaml:3:18: a transform is one key, its alias, with its settings below"
-        );
-    }
 }
