@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value as Json, json};
 use weir_tests::http::{self, client, is_ok};
 use weir_tests::wait::wait_until;
-use weir_tests::weir::{SearchNode, Weir, Worker};
+use weir_tests::weir::{SearchNode, Weir, Worker, command};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -187,16 +187,14 @@ async fn a_worker_runs_and_is_given_connectors_of_other_products_files() -> Resu
             "config": {"connector.class": "file-tail", "paths": "/nowhere", "topic": "app"}}"#,
     )?;
     manifest("paused")?;
-    let alone = Alone::start(worker.path(), &weir.bootstrap(), &["a.properties", "b.yaml"])?;
+    let alone = Worker::start(worker.path(), &weir.bootstrap(), &["a.properties", "b.yaml"])?;
     let rest = alone.rest();
     let shows = async |name: &str, expected: &str, tasks: usize| {
         let status = state(&rest, name).await.unwrap_or_default();
         let count = status["tasks"].as_array().map_or(0, Vec::len);
         status["connector"]["state"] == expected && count == tasks
     };
-    wait_until("a to run", LIMIT, async || shows("a", "RUNNING", 1).await)
-        .await
-        .with_context(|| alone.process.log_tail())?;
+    wait_until("a to run", LIMIT, async || shows("a", "RUNNING", 1).await).await.with_context(|| alone.log_tail())?;
     assert!(shows("b", "PAUSED", 1).await);
     manifest("running")?;
     let mut apply = command(&["connect", "apply", "-f", "b.yaml", "-f", "c.json", "--url", &rest])?;
