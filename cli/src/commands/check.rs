@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 use weir_client::Client;
 use weir_connect::{Plugins, dial};
+use weir_connect_api::config::problems_text;
 use weir_connectors::Services;
 
 use crate::args::OutputFormat;
@@ -84,7 +85,7 @@ async fn dial_all(config: &Config, plugins: &Plugins) -> anyhow::Result<Vec<(Str
             // The node of the process that will run it; here is none.
             Ok((_, checked)) if checked.opt_str("url") == Some(EMBEDDED) => Ok("embedded".to_owned()),
             Ok((connector, checked)) => dial(connector.as_ref(), &checked).await.map_err(|error| error.to_string()),
-            Err(problems) => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+            Err(problems) => Err(problems_text(&problems)),
         };
         dialled.push((format!("connector {}", named.name), answer));
     }

@@ -18,23 +18,41 @@ pub enum Task {
     Sink(Box<dyn SinkTask>),
 }
 
-/// A connector class. One value serves all connectors of the class; it holds no state of any of them.
+/// What there is to say of a connector class before any connector of it is made.
+pub struct ConnectorClass {
+    /// The `connector.class` that YAML and REST show: `file-tail`.
+    pub name: &'static str,
+    /// Class names of other products that mean this one.
+    pub aliases: &'static [&'static str],
+    pub kind: ConnectorKind,
+    /// One line for people.
+    pub doc: &'static str,
+    /// The connector's own keys; the worker adds the common ones (`name`, `tasks.max`, `errors.*`, …).
+    pub config_def: ConfigDef,
+}
+
+/// The code of a connector class. One value serves all connectors of the class; it holds no state of any of them.
 #[async_trait]
 pub trait Connector: Send + Sync {
-    /// The `connector.class` that YAML and REST show: `file-tail`.
-    fn class(&self) -> &'static str;
-    /// Class names of other products that mean this one.
-    fn aliases(&self) -> &'static [&'static str] {
-        &[]
+    fn about(&self) -> &'static ConnectorClass;
+    fn class(&self) -> &'static str {
+        self.about().name
     }
-    fn kind(&self) -> ConnectorKind;
+    fn aliases(&self) -> &'static [&'static str] {
+        self.about().aliases
+    }
+    fn kind(&self) -> ConnectorKind {
+        self.about().kind
+    }
+    fn doc(&self) -> &'static str {
+        self.about().doc
+    }
+    fn config_def(&self) -> &'static ConfigDef {
+        &self.about().config_def
+    }
     fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
-    /// One line for people.
-    fn doc(&self) -> &'static str;
-    /// The connector's own keys; the worker adds the common ones (`name`, `tasks.max`, `errors.*`, …).
-    fn config_def(&self) -> &ConfigDef;
     /// Checks that need more than one key. Does no I/O.
     fn validate(&self, _config: &Config) -> Vec<ConfigProblem> {
         Vec::new()

@@ -18,8 +18,8 @@ pub mod sink;
 pub mod source;
 pub mod transform;
 
-pub use config::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, Importance};
-pub use connector::{Connector, ConnectorKind, Task};
+pub use config::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, Importance, TypedConfig};
+pub use connector::{Connector, ConnectorClass, ConnectorKind, Task};
 pub use error::{ConnectError, ErrorClass, Stage};
 pub use record::{Header, Payload, Record, TopicPartition};
 pub use sink::{Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask};

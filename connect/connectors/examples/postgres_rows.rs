@@ -106,7 +106,7 @@ async fn sink(connection: &mut PgConnection, url: &str, rows: i64) -> Result<f64
             _ => polls.push(vec![record(offset)]),
         }
     }
-    let connector = PostgresSink::new();
+    let connector = PostgresSink;
     let raw = [("url", url), ("table", "postgres_rows_sink")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let config = connector.config_def().parse(&raw.into()).map_err(|problems| format!("{problems:?}"))?;
     let Task::Sink(mut task) = connector.task() else { return Err("not a sink".into()) };

@@ -6,6 +6,9 @@
 pub mod file_source;
 pub mod postgres_sink;
 pub mod search_sink;
+mod sink_keys;
+#[cfg(test)]
+mod testing;
 mod transforms;
 
 use std::sync::Arc;
@@ -26,7 +29,7 @@ pub struct Services {
 
 /// Every built-in connector class.
 pub fn connectors(services: &Services) -> Vec<Arc<dyn Connector>> {
-    vec![Arc::new(FileTail), Arc::new(PostgresSink::new()), Arc::new(SearchSink::new(services.search.clone()))]
+    vec![Arc::new(FileTail), Arc::new(PostgresSink), Arc::new(SearchSink::new(services.search.clone()))]
 }
 
 /// Every built-in transform.

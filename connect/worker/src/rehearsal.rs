@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
+use weir_connect_api::config::problems_text;
 use weir_connect_api::{Payload, Record};
 
 use crate::chain::Chain;
@@ -60,9 +61,7 @@ pub fn rehearse(document: &Document, plugins: &Plugins) -> Vec<Outcome> {
 fn run(case: &TestCase, document: &Document, plugins: &Plugins) -> Result<Vec<Difference>, String> {
     let named = document.connectors.iter().find(|connector| connector.name == case.connector);
     let named = named.ok_or_else(|| format!("there is no connector `{}`", case.connector))?;
-    let told = |problems: Vec<weir_connect_api::ConfigProblem>| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    };
+    let told = |problems: Vec<weir_connect_api::ConfigProblem>| problems_text(&problems);
     let (_, config) = plugins.check(&named.config).map_err(told)?;
     let mut chain = Chain::build(&config, &plugins.transforms).map_err(told)?;
     let mut differences = Vec::new();

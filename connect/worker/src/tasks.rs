@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use weir_connect_api::config::problems_text;
 use weir_connect_api::{Config, ConnectError, Connector, Task};
 
 use crate::active_topics::TopicUse;
@@ -222,10 +223,6 @@ pub(crate) fn group_of(connector: &str) -> String {
 
 fn converter(config: &Config, key: &str) -> Converter {
     Converter::named(config.str(key)).unwrap_or(Converter::Auto)
-}
-
-fn problems_text(problems: &[weir_connect_api::ConfigProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use glob::Pattern;
 use regex::bytes::Regex;
-use weir_connect_api::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, Importance};
+use weir_connect_api::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, Importance, TypedConfig};
 
 use super::lines::{LineEnd, LongLine, Multiline, PatternRole, Splitter};
 
@@ -101,8 +101,8 @@ pub(crate) struct Settings {
     pub(crate) batch_records_max: usize,
 }
 
-impl Settings {
-    pub(crate) fn new(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
+impl TypedConfig for Settings {
+    fn new(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
         let mut problems = Vec::new();
         let mut globs = |key: &'static str| -> Vec<Pattern> {
             let list = config.list(key).into_iter();
@@ -197,11 +197,10 @@ fn multiline(config: &Config) -> Result<Option<Multiline>, ConfigProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
 
     fn settings(pairs: &[(&str, &str)]) -> Result<Settings, Vec<ConfigProblem>> {
-        let raw = [("paths", "/var/log/*.log"), ("topic", "t")].iter().chain(pairs);
-        let raw = raw.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Settings::new(&definition().parse(&raw)?)
+        testing::settings(&definition(), &[&[("paths", "/var/log/*.log"), ("topic", "t")], pairs].concat())
     }
 
     #[test]

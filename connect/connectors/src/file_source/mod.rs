@@ -28,45 +28,39 @@ mod tests;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use weir_connect_api::{Config, ConfigDef, ConfigProblem, ConnectError, Connector, ConnectorKind, Task};
+use weir_connect_api::{
+    Config, ConfigProblem, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig,
+};
 
 use config::Settings;
-
-static DEFINITION: LazyLock<ConfigDef> = LazyLock::new(config::definition);
 
 /// The connector class `file-tail`.
 pub struct FileTail;
 
+static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
+    name: "file-tail",
+    aliases: &[
+        "org.apache.kafka.connect.file.FileStreamSourceConnector",
+        "FileStreamSource",
+        "FileStreamSourceConnector",
+    ],
+    kind: ConnectorKind::Source,
+    doc: "Follows files through rotation, truncation and compression and produces each line exactly once.",
+    config_def: config::definition(),
+});
+
 #[async_trait]
 impl Connector for FileTail {
-    fn class(&self) -> &'static str {
-        "file-tail"
-    }
-
-    fn aliases(&self) -> &'static [&'static str] {
-        &["org.apache.kafka.connect.file.FileStreamSourceConnector", "FileStreamSource", "FileStreamSourceConnector"]
-    }
-
-    fn kind(&self) -> ConnectorKind {
-        ConnectorKind::Source
-    }
-
-    fn doc(&self) -> &'static str {
-        "Follows files through rotation, truncation and compression and produces each line exactly once."
-    }
-
-    fn config_def(&self) -> &ConfigDef {
-        &DEFINITION
+    fn about(&self) -> &'static ConnectorClass {
+        &CLASS
     }
 
     fn validate(&self, config: &Config) -> Vec<ConfigProblem> {
-        Settings::new(config).err().unwrap_or_default()
+        Settings::problems(config)
     }
 
     async fn dial(&self, config: &Config) -> Result<String, ConnectError> {
-        let settings = Settings::new(config).map_err(|problems| {
-            ConnectError::fatal(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })?;
+        let settings = Settings::checked(config)?;
         let files = scan::named(&settings.paths, &settings.exclude);
         for file in &files {
             std::fs::File::open(&file.path)

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use weir_connect_api::{ConnectError, DeliveredRecord, SourceBatch, SourceContext, SourceTask};
+use weir_connect_api::{ConnectError, DeliveredRecord, SourceBatch, SourceContext, SourceTask, TypedConfig};
 
 use super::config::Settings;
 use super::tail::{Pass, Tail};
@@ -105,10 +105,7 @@ impl FileTailTask {
 #[async_trait]
 impl SourceTask for FileTailTask {
     async fn start(&mut self, context: SourceContext) -> Result<(), ConnectError> {
-        let settings = Settings::new(&context.config).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            ConnectError::fatal(problems.join("; "))
-        })?;
+        let settings = Settings::checked(&context.config)?;
         self.poll_interval = settings.poll_interval;
         self.tail = Some(Tail::new(settings, Instant::now(), &context.offsets));
         self.changes.start();

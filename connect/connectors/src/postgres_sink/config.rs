@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
-use weir_connect_api::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, Importance};
+use weir_connect_api::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, Importance, TypedConfig};
 
 use super::name::TableName;
+use crate::sink_keys;
 
 const TOPIC_PLACEHOLDER: &str = "${topic}";
 /// What `pk.mode: kafka` calls its columns unless `pk.fields` says otherwise; the JDBC sink's names.
@@ -17,15 +18,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// On top of the statement timeout: how long a whole transaction may take before its connection is given up.
 const WRITE_SLACK: Duration = Duration::from_secs(30);
 
-pub(super) fn config_def() -> ConfigDef {
-    use ConfigType::{Boolean, Duration as Time, Int, List, Password, String as Text};
+pub(super) fn definition() -> ConfigDef {
+    use ConfigType::{Boolean, Duration as Time, List, Password, String as Text};
     let key = ConfigKey::new;
     ConfigDef::new(vec![
-        key("url", Password, "Where Postgres is: postgres://user:password@host:5432/database?sslmode=require. A JDBC URL does too.")
-            .required()
-            .aliases(&["connection.url"]),
-        key("user", Text, "The user, if the URL names none.").aliases(&["connection.user", "connection.username"]),
-        key("password", Password, "The password, if the URL holds none.").aliases(&["connection.password"]),
+        sink_keys::url(Password, "Where Postgres is: postgres://user:password@host:5432/database?sslmode=require. A JDBC URL does too."),
+        sink_keys::user("The user, if the URL names none."),
+        sink_keys::password("The password, if the URL holds none."),
         key("table", Text, "The table, with its schema if that is not in the user's search_path. `${topic}` stands for the record's topic.")
             .default(TOPIC_PLACEHOLDER)
             .importance(Importance::High)
@@ -49,14 +48,8 @@ pub(super) fn config_def() -> ConfigDef {
         key("unknown.fields.column", Text, "The jsonb column for unknown.fields=jsonb.").default("extra"),
         key("value.column", Text, "The column that takes a value that is not a JSON object, such as a line of text.")
             .default("message"),
-        key("batch.rows", Int, "The most rows of one transaction.")
-            .default("20000")
-            .range(1, 1_000_000)
-            .aliases(&["batch.size"]),
-        key("linger", Time, "How long rows wait for more before they are written.")
-            .default("200ms")
-            .range(0, 60_000)
-            .aliases(&["linger.ms"]),
+        sink_keys::batch_count("batch.rows", "The most rows of one transaction."),
+        sink_keys::linger("200ms", "How long rows wait for more before they are written."),
         key("statement.timeout", Time, "A statement that takes longer is cancelled, and the batch is written again.")
             .default("60s")
             .range(1_000, 3_600_000),
@@ -101,8 +94,8 @@ pub(super) struct Settings {
     pub(super) offsets_table: TableName,
 }
 
-impl Settings {
-    pub(super) fn new(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
+impl TypedConfig for Settings {
+    fn new(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
         let mut problems = Vec::new();
         let mut noted = |result: Result<(), ConfigProblem>| problems.extend(result.err());
         let connect = connect_options(config);
@@ -141,7 +134,9 @@ impl Settings {
             offsets_table,
         })
     }
+}
 
+impl Settings {
     /// Whether all topics go to the same table.
     pub(super) fn has_one_table(&self) -> bool {
         !self.table.contains(TOPIC_PLACEHOLDER)
@@ -249,13 +244,11 @@ fn plain_url(raw: &str) -> Result<(Url, Option<String>, Option<String>), String>
 
 #[cfg(test)]
 mod tests {
-    use indexmap::IndexMap;
-
     use super::*;
+    use crate::testing;
 
     fn settings(pairs: &[(&str, &str)]) -> Result<Settings, Vec<ConfigProblem>> {
-        let raw: IndexMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Settings::new(&config_def().parse(&raw)?)
+        testing::settings(&definition(), pairs)
     }
 
     #[test]

@@ -23,56 +23,45 @@ mod task;
 mod upsert;
 mod write;
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use sqlx::Connection as _;
-use weir_connect_api::{Config, ConfigDef, ConfigProblem, ConnectError, Connector, ConnectorKind, Task};
+use weir_connect_api::{
+    Config, ConfigProblem, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig,
+};
 
 use config::Settings;
 use session::within;
 use task::PostgresSinkTask;
 
 /// The connector class `postgres`.
-pub struct PostgresSink {
-    config_def: ConfigDef,
-}
+pub struct PostgresSink;
 
-impl PostgresSink {
-    #[expect(clippy::new_without_default, reason = "the list of connectors makes the only one")]
-    pub fn new() -> Self {
-        Self { config_def: config::config_def() }
-    }
-}
+static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
+    name: "postgres",
+    aliases: &[
+        "io.confluent.connect.jdbc.JdbcSinkConnector",
+        "io.aiven.connect.jdbc.JdbcSinkConnector",
+        "JdbcSinkConnector",
+    ],
+    kind: ConnectorKind::Sink,
+    doc: "Writes records into Postgres tables, each exactly once.",
+    config_def: config::definition(),
+});
 
 #[async_trait]
 impl Connector for PostgresSink {
-    fn class(&self) -> &'static str {
-        "postgres"
-    }
-
-    fn aliases(&self) -> &'static [&'static str] {
-        &["io.confluent.connect.jdbc.JdbcSinkConnector", "io.aiven.connect.jdbc.JdbcSinkConnector", "JdbcSinkConnector"]
-    }
-
-    fn kind(&self) -> ConnectorKind {
-        ConnectorKind::Sink
-    }
-
-    fn doc(&self) -> &'static str {
-        "Writes records into Postgres tables, each exactly once."
-    }
-
-    fn config_def(&self) -> &ConfigDef {
-        &self.config_def
+    fn about(&self) -> &'static ConnectorClass {
+        &CLASS
     }
 
     fn validate(&self, config: &Config) -> Vec<ConfigProblem> {
-        Settings::new(config).err().unwrap_or_default()
+        Settings::problems(config)
     }
 
     async fn dial(&self, config: &Config) -> Result<String, ConnectError> {
-        let settings = Settings::new(config).map_err(|problems| {
-            ConnectError::fatal(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })?;
+        let settings = Settings::checked(config)?;
         let limit = settings.connect_timeout;
         let mut connection = session::connect(&settings.connect, limit).await?;
         let about = sqlx::query_scalar::<_, String>(

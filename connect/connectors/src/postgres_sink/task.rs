@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
-use weir_connect_api::{ConnectError, Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask, TopicPartition};
+use weir_connect_api::{
+    ConnectError, Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask, TopicPartition, TypedConfig,
+};
 
 use super::batch::{BATCH_BYTES_MAX, Batch};
 use super::catalogue::{self, Table};
@@ -72,10 +74,7 @@ enum Due {
 #[async_trait]
 impl SinkTask for PostgresSinkTask {
     async fn start(&mut self, context: SinkContext) -> Result<(), ConnectError> {
-        let settings = Settings::new(&context.config).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            ConnectError::fatal(problems.join("; "))
-        })?;
+        let settings = Settings::checked(&context.config)?;
         self.started = Some(Started {
             settings: Arc::new(settings),
             connector: context.connector,

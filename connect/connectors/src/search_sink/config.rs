@@ -3,21 +3,20 @@
 use std::time::Duration;
 
 use url::Url;
-use weir_connect_api::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, ConnectError, Importance};
+use weir_connect_api::{Config, ConfigDef, ConfigKey, ConfigProblem, ConfigType, Importance, TypedConfig};
 
 use super::index::IndexPattern;
+use crate::sink_keys;
 
 const EMBEDDED: &str = "embedded";
 
-pub(super) fn config_def() -> ConfigDef {
+pub(super) fn definition() -> ConfigDef {
     use ConfigType::{Boolean, Duration as Time, Int, List, Password, Size, String as Text};
     let key = ConfigKey::new;
     ConfigDef::new(vec![
-        key("url", List, "embedded, for the search node of this process; else addresses of one cluster, as in http://es1:9200,http://es2:9200.")
-            .required()
-            .aliases(&["connection.url"]),
-        key("user", Text, "The user for basic authentication.").aliases(&["connection.username"]),
-        key("password", Password, "The password for basic authentication.").aliases(&["connection.password"]),
+        sink_keys::url(List, "embedded, for the search node of this process; else addresses of one cluster, as in http://es1:9200,http://es2:9200."),
+        sink_keys::user("The user for basic authentication."),
+        sink_keys::password("The password for basic authentication."),
         key("api.key", Password, "An Elasticsearch API key, encoded; instead of user and password."),
         key("index", Text, "The index, with ${topic} and strftime patterns that the record's time fills in: nginx-%Y.%m.%d.")
             .default("${topic}")
@@ -28,14 +27,8 @@ pub(super) fn config_def() -> ConfigDef {
             .default("8MiB")
             .range(1 << 10, 64 << 20)
             .aliases(&["bulk.size.bytes"]),
-        key("batch.records", Int, "The most documents of one request.")
-            .default("20000")
-            .range(1, 1_000_000)
-            .aliases(&["batch.size"]),
-        key("linger", Time, "How long documents wait for more before they are sent; embedded: how long until they are durable and visible.")
-            .default("1s")
-            .range(0, 60_000)
-            .aliases(&["linger.ms"]),
+        sink_keys::batch_count("batch.records", "The most documents of one request."),
+        sink_keys::linger("1s", "How long documents wait for more before they are sent; embedded: how long until they are durable and visible."),
         key("max.in.flight.requests", Int, "The most requests under way at once; how many there are follows how the servers keep up.")
             .default("4")
             .range(1, 64),
@@ -91,8 +84,8 @@ impl std::fmt::Debug for Authorization {
     }
 }
 
-impl Settings {
-    pub(super) fn new(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
+impl TypedConfig for Settings {
+    fn new(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
         let index = IndexPattern::new(config.str("index")).map_err(|e| ConfigProblem::new("index", e));
         let destination = destination(config);
         match (index, destination) {
@@ -101,13 +94,6 @@ impl Settings {
             }
             (index, destination) => Err(index.err().into_iter().chain(destination.err()).collect()),
         }
-    }
-
-    /// As the start of a task needs it: with all problems in one error.
-    pub(super) fn checked(config: &Config) -> Result<Self, ConnectError> {
-        Self::new(config).map_err(|problems| {
-            ConnectError::fatal(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        })
     }
 }
 
@@ -153,13 +139,11 @@ fn destination(config: &Config) -> Result<Destination, ConfigProblem> {
 
 #[cfg(test)]
 mod tests {
-    use indexmap::IndexMap;
-
     use super::*;
+    use crate::testing;
 
     fn settings(pairs: &[(&str, &str)]) -> Result<Settings, Vec<ConfigProblem>> {
-        let raw: IndexMap<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Settings::new(&config_def().parse(&raw)?)
+        testing::settings(&definition(), pairs)
     }
 
     #[test]

@@ -15,8 +15,12 @@ mod embedded;
 mod index;
 mod task;
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
-use weir_connect_api::{Config, ConfigDef, ConfigProblem, ConnectError, Connector, ConnectorKind, Task};
+use weir_connect_api::{
+    Config, ConfigProblem, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig,
+};
 use weir_search::SearchNode;
 
 use bulk::client::Client;
@@ -26,46 +30,37 @@ use task::SearchSinkTask;
 
 /// The connector class `search`.
 pub struct SearchSink {
-    config_def: ConfigDef,
+    /// What `url: embedded` means.
     node: Option<SearchNode>,
 }
 
 impl SearchSink {
-    /// `node` is what `url: embedded` means.
     pub fn new(node: Option<SearchNode>) -> Self {
-        Self { config_def: config::config_def(), node }
+        Self { node }
     }
 }
 
+static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
+    name: "search",
+    aliases: &[
+        "io.confluent.connect.elasticsearch.ElasticsearchSinkConnector",
+        "io.aiven.connect.elasticsearch.ElasticsearchSinkConnector",
+        "io.aiven.kafka.connect.opensearch.OpensearchSinkConnector",
+        "ElasticsearchSinkConnector",
+    ],
+    kind: ConnectorKind::Sink,
+    doc: "Indexes records in the embedded search node, Elasticsearch or OpenSearch.",
+    config_def: config::definition(),
+});
+
 #[async_trait]
 impl Connector for SearchSink {
-    fn class(&self) -> &'static str {
-        "search"
-    }
-
-    fn aliases(&self) -> &'static [&'static str] {
-        &[
-            "io.confluent.connect.elasticsearch.ElasticsearchSinkConnector",
-            "io.aiven.connect.elasticsearch.ElasticsearchSinkConnector",
-            "io.aiven.kafka.connect.opensearch.OpensearchSinkConnector",
-            "ElasticsearchSinkConnector",
-        ]
-    }
-
-    fn kind(&self) -> ConnectorKind {
-        ConnectorKind::Sink
-    }
-
-    fn doc(&self) -> &'static str {
-        "Indexes records in the embedded search node, Elasticsearch or OpenSearch."
-    }
-
-    fn config_def(&self) -> &ConfigDef {
-        &self.config_def
+    fn about(&self) -> &'static ConnectorClass {
+        &CLASS
     }
 
     fn validate(&self, config: &Config) -> Vec<ConfigProblem> {
-        Settings::new(config).err().unwrap_or_default()
+        Settings::problems(config)
     }
 
     async fn dial(&self, config: &Config) -> Result<String, ConnectError> {

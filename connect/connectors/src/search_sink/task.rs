@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use weir_connect_api::{ConnectError, Offsets, SinkContext, SinkRecord, SinkTask, TopicPartition};
+use weir_connect_api::{ConnectError, Offsets, SinkContext, SinkRecord, SinkTask, TopicPartition, TypedConfig};
 use weir_search::SearchNode;
 
 use super::bulk::BulkSink;

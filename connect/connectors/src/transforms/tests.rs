@@ -29,7 +29,7 @@ pub(super) fn run(kind: &str, keys: &[(&str, &str)], mut record: Record) -> Opti
 
 /// What is wrong with the keys, in words.
 pub(super) fn problem_of(kind: &str, keys: &[(&str, &str)]) -> String {
-    build(kind, keys).err().expect("a problem").iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    weir_connect_api::config::problems_text(&build(kind, keys).err().expect("a problem"))
 }
 
 #[test]

@@ -144,7 +144,7 @@ async fn a_lock_that_somebody_holds_is_waited_for() {
 #[tokio::test]
 async fn dialling_names_the_server_and_the_table() {
     let (server, _pool) = server("create table items (id bigint, name text)").await;
-    let connector = PostgresSink::new();
+    let connector = PostgresSink;
     let about = connector.dial(&config(&server.url(), &[TABLE])).await.unwrap();
     assert!(about.starts_with("PostgreSQL ") && about.contains("\"items\" with 2 columns"), "{about}");
     let error = connector.dial(&config(&server.url(), &[("table", "absent")])).await.unwrap_err();

@@ -38,7 +38,7 @@ pub(crate) struct Sink {
 pub(crate) fn config(url: &str, pairs: &[(&str, &str)]) -> Config {
     let mut raw = IndexMap::from([("url".to_owned(), url.to_owned())]);
     raw.extend(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-    PostgresSink::new().config_def().parse(&raw).unwrap()
+    PostgresSink.config_def().parse(&raw).unwrap()
 }
 
 impl Sink {
@@ -48,7 +48,7 @@ impl Sink {
 
     pub(crate) async fn start_with(url: &str, pairs: &[(&str, &str)], reported: Reported) -> Self {
         let reported = Arc::new(reported);
-        let Task::Sink(mut task) = PostgresSink::new().task() else { panic!("not a sink") };
+        let Task::Sink(mut task) = PostgresSink.task() else { panic!("not a sink") };
         let context = SinkContext {
             connector: "test".into(),
             task_index: 0,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
-use weir_connect_api::{DeliveredRecord, Payload, Record, SourceBatch, SourceOffset, SourcePartition};
+use weir_connect_api::{DeliveredRecord, Payload, Record, SourceBatch, SourceOffset, SourcePartition, TypedConfig};
 
 use super::config::{Settings, definition};
 use super::tail::Tail;

@@ -1,0 +1,26 @@
+//! Keys that sinks share, under the names that other products' sinks have for them, too.
+
+use weir_connect_api::{ConfigKey, ConfigType};
+
+/// Where the system is that the sink writes to.
+pub(crate) fn url(kind: ConfigType, doc: &'static str) -> ConfigKey {
+    ConfigKey::new("url", kind, doc).required().aliases(&["connection.url"])
+}
+
+pub(crate) fn user(doc: &'static str) -> ConfigKey {
+    ConfigKey::new("user", ConfigType::String, doc).aliases(&["connection.user", "connection.username"])
+}
+
+pub(crate) fn password(doc: &'static str) -> ConfigKey {
+    ConfigKey::new("password", ConfigType::Password, doc).aliases(&["connection.password"])
+}
+
+/// The most records that are written at once; `name` says what they are there.
+pub(crate) fn batch_count(name: &'static str, doc: &'static str) -> ConfigKey {
+    ConfigKey::new(name, ConfigType::Int, doc).default("20000").range(1, 1_000_000).aliases(&["batch.size"])
+}
+
+/// How long records wait for more.
+pub(crate) fn linger(default: &'static str, doc: &'static str) -> ConfigKey {
+    ConfigKey::new("linger", ConfigType::Duration, doc).default(default).range(0, 60_000).aliases(&["linger.ms"])
+}
