@@ -167,6 +167,31 @@ async fn a_request_in_a_workers_first_second_waits_until_it_has_read_its_topics(
 }
 
 #[tokio::test]
+async fn a_lost_broker_is_one_line_of_the_workers_log() -> Result<()> {
+    let (broker, worker) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let mut weir = Weir::up(broker.path(), &[], "").await?;
+    std::fs::write(worker.path().join("app.log"), "one\n")?;
+    let yaml = "connectors:\n  tail: {class: file-tail, paths: [app.log], topic: app}\n  \
+                docs: {class: search, topics: [app, missing], url: 'http://127.0.0.1:1', index: app}\n";
+    std::fs::write(worker.path().join("p.yaml"), yaml)?;
+    let alone = Worker::start(worker.path(), &weir.bootstrap(), &["p.yaml"])?;
+    let log = || std::fs::read_to_string(worker.path().join("worker.log")).unwrap_or_default();
+    let reads = async || log().contains("connector=\"docs\"");
+    wait_until("the sink to meet its record", LIMIT, reads).await.with_context(|| alone.log_tail())?;
+    weir.kill_9()?;
+    wait_until("the loss to be told", LIMIT, async || log().contains("no broker answers")).await?;
+    weir.start().await?;
+    // Each client has lost it by the time that one that writes has found it again.
+    let paused = format!("{}/connectors/tail/pause", alone.rest());
+    assert_eq!(put(&paused, &Json::Null).await?.0, 202);
+    let log = log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("client_log")).collect();
+    assert_eq!(told.iter().filter(|line| line.contains("no broker answers")).count(), 1, "{log}");
+    assert!(!log.contains("ERROR") && told.iter().all(|line| !line.contains("a broker does not answer")), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_worker_runs_and_is_given_connectors_of_other_products_files() -> Result<()> {
     let (broker, worker) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let weir = Weir::up(broker.path(), &[], "").await?;

@@ -15,6 +15,7 @@ use weir_connect_api::{
     ConnectError, ConnectorKind, RecordReporter, SinkContext, SinkRecord, SinkTask, SourceOffset, Task, TopicPartition,
 };
 
+use crate::client_log::ClientLog;
 use crate::kafka::{Cluster, ClusterError};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::secrets;
@@ -142,10 +143,10 @@ fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-fn group_client(cluster: &Cluster, group: &str) -> Result<BaseConsumer, ClusterError> {
+fn group_client(cluster: &Cluster, group: &str) -> Result<BaseConsumer<ClientLog>, ClusterError> {
     let mut config = cluster.config("weir-connect-offsets", &IndexMap::new());
     config.set("group.id", group).set("enable.auto.commit", "false");
-    config.create().map_err(cluster.error(format!("offsets of group {group}")))
+    config.create_with_context(cluster.log()).map_err(cluster.error(format!("offsets of group {group}")))
 }
 
 fn committed(cluster: &Cluster, group: &str, topics: &[String]) -> Result<BTreeMap<TopicPartition, i64>, ClusterError> {

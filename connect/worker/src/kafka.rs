@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::{ClientContext, DefaultClientContext};
-use rdkafka::config::{ClientConfig, FromClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
+
+use crate::client_log::ClientLog;
 
 /// How long an administrative request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -30,29 +31,22 @@ pub enum ClusterError {
     Silent { bootstrap: String, what: String },
 }
 
-/// The ends of partitions come as errors, and would be logged as such.
-struct EndsAreNoErrors;
-
-impl ClientContext for EndsAreNoErrors {
-    fn error(&self, error: KafkaError, reason: &str) {
-        match error {
-            KafkaError::PartitionEOF(_) => {}
-            error => tracing::warn!(%error, reason, "reading a topic"),
-        }
-    }
-}
-
-impl ConsumerContext for EndsAreNoErrors {}
-
 /// A cluster, by its bootstrap servers.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     bootstrap: String,
+    log: ClientLog,
 }
 
 impl Cluster {
     pub fn new(bootstrap: impl Into<String>) -> Self {
-        Self { bootstrap: bootstrap.into() }
+        let bootstrap = bootstrap.into();
+        Self { log: ClientLog::new(&bootstrap), bootstrap }
+    }
+
+    /// Where every client of the cluster reports to.
+    pub(crate) fn log(&self) -> ClientLog {
+        self.log.clone()
     }
 
     pub fn bootstrap(&self) -> &str {
@@ -71,7 +65,7 @@ impl Cluster {
         // A broker that restarts is back within a second: look often, it costs nothing.
         config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
         config.set("topic.metadata.refresh.interval.ms", "30000").set("allow.auto.create.topics", "true");
-        config.set_log_level(RDKafkaLogLevel::Critical);
+        config.set_log_level(RDKafkaLogLevel::Info);
         for (key, value) in overrides {
             config.set(key, value);
         }
@@ -87,7 +81,7 @@ impl Cluster {
     ) -> Result<(), ClusterError> {
         let what = format!("creating topic {name}");
         let config = self.config("weir-connect-admin", &IndexMap::new());
-        let admin = AdminClient::<DefaultClientContext>::from_config(&config).map_err(self.error(&what))?;
+        let admin = AdminClient::from_config_and_context(&config, self.log()).map_err(self.error(&what))?;
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(BROKER_DEFAULT_REPLICAS));
         for (key, value) in settings {
             topic = topic.set(key, value);
@@ -102,11 +96,11 @@ impl Cluster {
         }
     }
 
-    fn reader(&self, what: &str) -> Result<BaseConsumer, ClusterError> {
+    fn reader(&self, what: &str) -> Result<BaseConsumer<ClientLog>, ClusterError> {
         let mut config = self.config("weir-connect-reader", &IndexMap::new());
         config.set("group.id", "weir-connect-reader").set("enable.auto.commit", "false");
         config.set("allow.auto.create.topics", "false").set("auto.offset.reset", "earliest");
-        config.create().map_err(self.error(what))
+        config.create_with_context(self.log()).map_err(self.error(what))
     }
 
     /// The cluster's id, if it tells it.
@@ -155,8 +149,7 @@ impl Cluster {
         config.set("group.id", "weir-connect-reader").set("enable.auto.commit", "false");
         // The end of a partition may lie behind records that compaction removed: only this event tells.
         config.set("enable.partition.eof", "true");
-        let reader = config.create_with_context(EndsAreNoErrors).map_err(self.error(&what))?;
-        let reader: BaseConsumer<EndsAreNoErrors> = reader;
+        let reader: BaseConsumer<ClientLog> = config.create_with_context(self.log()).map_err(self.error(&what))?;
         reader.assign(&assignment).map_err(self.error(&what))?;
         while !left.is_empty() {
             match reader.poll(SILENCE_LIMIT) {

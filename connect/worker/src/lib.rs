@@ -12,6 +12,7 @@
 
 mod active_topics;
 mod chain;
+mod client_log;
 pub mod config;
 mod connector_offsets;
 mod converter;

@@ -9,11 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header as KafkaHeader, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use weir_connect_api::{ConnectError, Header, Record};
 
+use crate::client_log::ClientLog;
 use crate::converter::Converter;
 use crate::deliveries::{BatchId, Deliveries};
 use crate::kafka::{Cluster, ClusterError};
@@ -63,9 +65,18 @@ impl Ledger {
 
 struct Context {
     ledger: Arc<Ledger>,
+    log: ClientLog,
 }
 
-impl ClientContext for Context {}
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        ClientLog::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.error(&error, reason);
+    }
+}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = BatchId;
@@ -111,7 +122,7 @@ impl RecordProducer {
             config.set(key, value);
         }
         let ledger = Arc::new(Ledger::default());
-        let context = Context { ledger: Arc::clone(&ledger) };
+        let context = Context { ledger: Arc::clone(&ledger), log: cluster.log() };
         let producer = config.create_with_context(context).map_err(cluster.error("making a producer"))?;
         Ok(Self { producer, ledger, key_converter: converters.0, value_converter: converters.1 })
     }

@@ -24,6 +24,7 @@ use rdkafka::util::Timeout;
 use serde_json::{Map, Value as Json, json};
 use weir_connect_api::{SourceOffset, SourcePartition};
 
+use crate::client_log::ClientLog;
 use crate::kafka::{Cluster, ClusterError};
 
 /// How long a write may wait for the cluster before it is reported.
@@ -39,7 +40,7 @@ pub(crate) type Rows = Vec<(String, Option<Json>)>;
 pub struct Table {
     topic: Arc<str>,
     cluster: Cluster,
-    producer: FutureProducer,
+    producer: FutureProducer<ClientLog>,
 }
 
 impl Table {
@@ -51,7 +52,8 @@ impl Table {
         let rows = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let mut config = cluster.config("weir-connect-store", &IndexMap::new());
         config.set("enable.idempotence", "true").set("linger.ms", "1");
-        let producer = config.create().map_err(cluster.error(format!("writing topic {topic}")))?;
+        let producer =
+            config.create_with_context(cluster.log()).map_err(cluster.error(format!("writing topic {topic}")))?;
         Ok((Self { topic: topic.into(), cluster: cluster.clone(), producer }, rows))
     }
 

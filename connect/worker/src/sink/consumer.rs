@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
@@ -21,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use weir_connect_api::{Header, Offsets, Record, SinkRecord, TopicPartition};
 
+use crate::client_log::ClientLog;
 use crate::converter::Converter;
 use crate::kafka::{Cluster, ClusterError};
 
@@ -114,7 +117,7 @@ impl Reader {
         for (key, value) in &subscription.overrides {
             config.set(key, value);
         }
-        let context = Context { events: events.clone(), generation: AtomicU64::new(0) };
+        let context = Context { events: events.clone(), generation: AtomicU64::new(0), log: cluster.log() };
         let consumer = config.create_with_context(context).map_err(cluster.error("making a consumer"))?;
         let consumer: Arc<BaseConsumer<Context>> = Arc::new(consumer);
         let topics: Vec<&str> = subscription.topics.iter().map(String::as_str).collect();
@@ -122,9 +125,8 @@ impl Reader {
         let over = Arc::new(AtomicBool::new(false));
         let poller = Poller { consumer: Arc::clone(&consumer), over: Arc::clone(&over), events, subscription };
         let thread = std::thread::Builder::new().name("sink-consumer".to_owned()).spawn(move || poller.run());
-        let thread = thread.map_err(|error| {
-            cluster.error(format!("starting a thread: {error}"))(rdkafka::error::KafkaError::Canceled)
-        })?;
+        let thread =
+            thread.map_err(|error| cluster.error(format!("starting a thread: {error}"))(KafkaError::Canceled))?;
         Ok(Self { consumer, over, thread: Some(thread) })
     }
 
@@ -159,6 +161,7 @@ impl Drop for Reader {
 pub(super) struct Context {
     events: mpsc::Sender<Event>,
     generation: AtomicU64,
+    log: ClientLog,
 }
 
 impl Context {
@@ -189,6 +192,14 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        ClientLog::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.error(&error, reason);
+    }
+
     fn stats(&self, statistics: Statistics) {
         let mut ends = Offsets::new();
         for topic in statistics.topics.values() {
@@ -308,7 +319,7 @@ impl Poller {
 }
 
 /// Errors that librdkafka mends by itself: a broker that is away, a topic that is not there yet.
-fn is_passing(error: &rdkafka::error::KafkaError) -> bool {
+fn is_passing(error: &KafkaError) -> bool {
     use rdkafka::types::RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
         Some(code) => !matches!(code, Code::Fatal | Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed),
