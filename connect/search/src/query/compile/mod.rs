@@ -1,22 +1,24 @@
 //! From the tree to tantivy's queries, for the fields of a shard.
+//!
+//! Reading order: here, `terms`, `range`.
 
-use std::ops::Bound;
+mod range;
+mod terms;
+
 use std::sync::Arc;
 
 use serde_json::Value;
-use tantivy::query::{
-    AllQuery, BooleanQuery, BoostQuery, EmptyQuery, ExistsQuery, FuzzyTermQuery, Occur, PhraseQuery, Query, RangeQuery,
-    TermQuery,
-};
-use tantivy::schema::IndexRecordOption;
-use tantivy::{DateTime, Term};
+use tantivy::Term;
+use tantivy::query::{AllQuery, BooleanQuery, BoostQuery, EmptyQuery, ExistsQuery, FuzzyTermQuery, Occur, Query};
+
+use terms::{Number, any_of, date, phrase, point, term_query};
 
 use super::expr::{Clauses, Expr, PatternSource};
 use super::pattern::{Dictionary, Pattern, PatternError, PatternQuery};
 use super::time::{self, Round, TimeError, Zone};
 use crate::index::schema::{DYNAMIC, Fields, ID, MESSAGE, SEQ, SOURCE, TIMESTAMP};
 use crate::index::tokenizer;
-use crate::limits::{DEFAULT_FIELDS_MAX, TIMESTAMP_MS_MAX};
+use crate::limits::DEFAULT_FIELDS_MAX;
 
 /// Why a query that is well formed cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -229,78 +231,6 @@ impl Compiler<'_> {
         }
     }
 
-    fn range(&self, name: &str, lower: &Bound<Value>, upper: &Bound<Value>, time_zone: Option<&str>) -> Compiled {
-        let zone = time_zone.map_or(Ok(Zone::UTC), Zone::parse)?;
-        let is_unbounded = matches!((lower, upper), (Bound::Unbounded, Bound::Unbounded));
-        if is_unbounded {
-            return Ok(self.exists(name));
-        }
-        // `gt` and `lte` mean the end of a day that is given without its hours, `gte` and `lt` its start.
-        let lower_round = if matches!(lower, Bound::Excluded(_)) { Round::Up } else { Round::Down };
-        let upper_round = if matches!(upper, Bound::Excluded(_)) { Round::Down } else { Round::Up };
-        let times = || -> Result<(Bound<i64>, Bound<i64>), TimeError> {
-            let lower = map(lower, |value| self.time(value, zone, lower_round))?;
-            Ok((lower, map(upper, |value| self.time(value, zone, upper_round))?))
-        };
-        match FieldRef::of(name) {
-            FieldRef::Timestamp => {
-                let (lower, upper) = times()?;
-                let term = |ms: i64| Term::from_field_date(self.fields.timestamp, date(ms));
-                Ok(Box::new(RangeQuery::new(lower.map(term), upper.map(term))))
-            }
-            FieldRef::Message | FieldRef::Id => Err(CompileError::RangeOnText { field: name.to_owned() }),
-            FieldRef::Seq => {
-                let term = |value: &Value| {
-                    let seq = value.as_i64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default();
-                    Term::from_field_i64(self.fields.seq, seq)
-                };
-                Ok(Box::new(RangeQuery::new(lower.as_ref().map(term), upper.as_ref().map(term))))
-            }
-            FieldRef::Dynamic(path) => {
-                let mut queries: Vec<Box<dyn Query>> = Vec::new();
-                if let Ok((lower, upper)) = times() {
-                    let term = |ms: i64| self.dynamic_date(path, ms);
-                    queries.push(Box::new(RangeQuery::new(lower.map(term), upper.map(term))));
-                }
-                queries.push(self.dynamic_range(path, lower, upper));
-                Ok(any_of(queries))
-            }
-        }
-    }
-
-    /// A range of numbers where both bounds are numbers, else of texts.
-    fn dynamic_range(&self, path: &str, lower: &Bound<Value>, upper: &Bound<Value>) -> Box<dyn Query> {
-        let number = |value: &Value| match value {
-            Value::String(text) => Number::parse(text).ok_or(()),
-            other => Number::parse(&other.to_string()).ok_or(()),
-        };
-        if let (Ok(lower), Ok(upper)) = (map(lower, number), map(upper, number)) {
-            let is_whole = |bound: &Bound<Number>| {
-                !matches!(bound, Bound::Included(Number::Float(_)) | Bound::Excluded(Number::Float(_)))
-            };
-            let are_whole = is_whole(&lower) && is_whole(&upper);
-            let term = |number: Number| {
-                self.dynamic_number(path, if are_whole { number } else { Number::Float(number.as_f64()) })
-            };
-            return Box::new(RangeQuery::new(lower.map(term), upper.map(term)));
-        }
-        let term =
-            |value: &Value| self.dynamic_word(path, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        Box::new(RangeQuery::new(lower.as_ref().map(term), upper.as_ref().map(term)))
-    }
-
-    fn time(&self, value: &Value, zone: Zone, round: Round) -> Result<i64, TimeError> {
-        let refused = || TimeError::Malformed(value.to_string());
-        match value {
-            Value::String(text) => time::resolve(text, self.now_ms, zone, round),
-            #[expect(clippy::cast_possible_truncation, reason = "a float saturates, and is clamped below")]
-            other => {
-                let ms = other.as_i64().or_else(|| other.as_f64().map(|ms| ms as i64)).ok_or_else(refused)?;
-                Ok(ms.clamp(-TIMESTAMP_MS_MAX, TIMESTAMP_MS_MAX))
-            }
-        }
-    }
-
     fn exists(&self, field: &str) -> Box<dyn Query> {
         match FieldRef::of(field) {
             FieldRef::Timestamp | FieldRef::Id | FieldRef::Seq => Box::new(AllQuery),
@@ -317,56 +247,6 @@ impl Compiler<'_> {
     fn whole_value(&self, path: &str, text: &str) -> Box<dyn Query> {
         point(self.dynamic_word(path, text))
     }
-
-    fn dynamic_term(&self, path: &str) -> Term {
-        Term::from_field_json_path(self.fields.dynamic, path, true)
-    }
-
-    fn dynamic_word(&self, path: &str, word: &str) -> Term {
-        let mut term = self.dynamic_term(path);
-        term.append_type_and_str(word);
-        term
-    }
-
-    fn dynamic_number(&self, path: &str, number: Number) -> Term {
-        let mut term = self.dynamic_term(path);
-        match number {
-            Number::Whole(number) => term.append_type_and_fast_value(number),
-            Number::Float(number) => term.append_type_and_fast_value(number),
-        }
-        term
-    }
-
-    fn dynamic_date(&self, path: &str, ms: i64) -> Term {
-        let mut term = self.dynamic_term(path);
-        term.append_type_and_fast_value(date(ms));
-        term
-    }
-}
-
-/// A number as it is indexed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Number {
-    Whole(i64),
-    Float(f64),
-}
-
-impl Number {
-    fn parse(text: &str) -> Option<Self> {
-        if let Ok(number) = text.parse() {
-            return Some(Self::Whole(number));
-        }
-        let is_numeric = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
-        text.parse().ok().filter(|number: &f64| is_numeric && number.is_finite()).map(Self::Float)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a float column cannot hold more either")]
-    fn as_f64(self) -> f64 {
-        match self {
-            Self::Whole(number) => number as f64,
-            Self::Float(number) => number,
-        }
-    }
 }
 
 /// Words are in lower case; so is what is looked for among them.
@@ -375,45 +255,5 @@ fn folded(source: &PatternSource) -> PatternSource {
         PatternSource::Wildcard(text) => PatternSource::Wildcard(text.to_lowercase()),
         PatternSource::Prefix(text) => PatternSource::Prefix(text.to_lowercase()),
         PatternSource::Regex(text) => PatternSource::Regex(format!("(?i:{text})")),
-    }
-}
-
-fn map<T, U, E>(bound: &Bound<T>, convert: impl FnOnce(&T) -> Result<U, E>) -> Result<Bound<U>, E> {
-    Ok(match bound {
-        Bound::Included(value) => Bound::Included(convert(value)?),
-        Bound::Excluded(value) => Bound::Excluded(convert(value)?),
-        Bound::Unbounded => Bound::Unbounded,
-    })
-}
-
-fn date(ms: i64) -> DateTime {
-    DateTime::from_timestamp_millis(ms)
-}
-
-fn point(term: Term) -> Box<dyn Query> {
-    Box::new(RangeQuery::new(Bound::Included(term.clone()), Bound::Included(term)))
-}
-
-fn term_query(term: Term) -> Box<dyn Query> {
-    Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs))
-}
-
-fn phrase(mut terms: Vec<Term>, slop: u32) -> Box<dyn Query> {
-    match terms.len() {
-        0 => Box::new(EmptyQuery),
-        1 => term_query(terms.remove(0)),
-        _ => {
-            let mut phrase = PhraseQuery::new(terms);
-            phrase.set_slop(slop);
-            Box::new(phrase)
-        }
-    }
-}
-
-fn any_of(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
-    match queries.len() {
-        0 => Box::new(EmptyQuery),
-        1 => queries.remove(0),
-        _ => Box::new(BooleanQuery::union(queries)),
     }
 }

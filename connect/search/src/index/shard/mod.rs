@@ -3,6 +3,8 @@
 //! What was applied to the writer and the offsets of it change together under one lock, and a commit takes both. So a
 //! document that is sent twice is dropped the second time, whoever committed the first.
 
+mod writer;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use serde_json::Value;
 use tantivy::collector::TopDocs;
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
@@ -19,12 +20,13 @@ use tantivy::query::TermQuery;
 use tantivy::schema::{IndexRecordOption, TantivyDocument, Type, Value as _};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
-use super::document::{self, Action, Document, DocumentError, Parsed};
+use writer::{OpenWriter, State};
+
+use super::document::{Document, DocumentError, Parsed};
 use super::name::ShardName;
 use super::offsets::SinkOffsets;
 use super::schema::{self, Fields};
 use super::tokenizer;
-use crate::limits::PENDING_IDS_MAX;
 
 /// A segment with more deleted documents than this is merged.
 const DELETED_RATIO_MAX: f32 = 0.3;
@@ -48,23 +50,6 @@ pub(crate) struct Shard {
 pub(crate) type FieldTypes = BTreeMap<String, BTreeSet<Type>>;
 
 const DYNAMIC_PREFIX: &str = "_dynamic.";
-
-#[derive(Default)]
-struct State {
-    writer: Option<OpenWriter>,
-    /// What the last commit holds.
-    committed: SinkOffsets,
-}
-
-struct OpenWriter {
-    writer: IndexWriter,
-    /// What the next commit will hold.
-    applied: SinkOffsets,
-    /// Sources written under an explicit id since the last commit; `None` was deleted.
-    pending: HashMap<String, Option<Bytes>>,
-    dirty_since: Option<Instant>,
-    used_at: Instant,
-}
 
 /// What became of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -295,124 +280,5 @@ impl Shard {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// The only way to commit: with the offsets of what is in it.
-    fn commit(&mut self, shard: &Shard) -> tantivy::Result<()> {
-        let Some(open) = self.writer.as_mut() else { return Ok(()) };
-        if open.dirty_since.is_none() {
-            return Ok(());
-        }
-        let mut prepared = open.writer.prepare_commit()?;
-        prepared.set_payload(&open.applied.to_payload());
-        prepared.commit()?;
-        open.dirty_since = None;
-        open.pending.clear();
-        self.committed = open.applied.clone();
-        shard.reader.reload()
-    }
-
-    fn apply_one(&mut self, shard: &Shard, connector: &str, prepared: Prepared<'_>) -> tantivy::Result<Applied> {
-        if self.writer.as_ref().is_some_and(|open| open.pending.len() >= PENDING_IDS_MAX) {
-            self.commit(shard)?;
-        }
-        let Some(open) = self.writer.as_mut() else { return Ok(Applied::Duplicate) };
-        let origin = &prepared.document.origin;
-        let next_offset = open.applied.next_offset(connector, &origin.topic, origin.partition).unwrap_or(i64::MIN);
-        if origin.offset < next_offset {
-            return Ok(Applied::Duplicate);
-        }
-        let is_replayed = open.applied.is_replayed(connector, &origin.topic, origin.partition, origin.offset);
-        let applied = open.index(shard, prepared, is_replayed)?;
-        open.applied.advance(connector, &origin.topic, origin.partition, origin.offset + 1);
-        open.used_at = Instant::now();
-        open.dirty_since.get_or_insert(open.used_at);
-        Ok(applied)
-    }
-}
-
-impl OpenWriter {
-    fn index(&mut self, shard: &Shard, prepared: Prepared<'_>, is_replayed: bool) -> tantivy::Result<Applied> {
-        let document = prepared.document;
-        match (document.action, prepared.content) {
-            (Action::Append, Content::Fields(fields)) if !is_replayed => {
-                self.writer.add_document(*fields).map(|_| Applied::Done)
-            }
-            (Action::Create, Content::Fields(_)) if self.source(shard, &document.id)?.is_some() => {
-                Ok(Applied::Duplicate)
-            }
-            (_, Content::Fields(fields)) => self.replace(shard, document, &document.source, *fields),
-            (action, Content::Changes(changes)) => {
-                self.update(shard, document, *changes, action == Action::Update { upsert: true })
-            }
-            (_, Content::Nothing) => {
-                self.writer.delete_term(Term::from_field_text(shard.fields.id, &document.id));
-                self.pending.insert(document.id.clone(), None);
-                Ok(Applied::Done)
-            }
-        }
-    }
-
-    fn update(
-        &mut self,
-        shard: &Shard,
-        document: &Document,
-        changes: Parsed,
-        is_upsert: bool,
-    ) -> tantivy::Result<Applied> {
-        let current = self.source(shard, &document.id)?;
-        if current.is_none() && !is_upsert {
-            let (index, id) = (shard.name.to_string(), document.id.clone());
-            return Ok(Applied::Rejected(DocumentError::Missing { index, id }));
-        }
-        let current = current.unwrap_or_else(|| Bytes::from_static(b"{}"));
-        let merged = document::parse_source(&current, changes.timestamp_ms).and_then(|current| {
-            let mut source = Value::Object(current.fields);
-            merge(&mut source, Value::Object(changes.fields));
-            let source = Bytes::from(source.to_string());
-            document::parse_source(&source, current.timestamp_ms).map(|parsed| (source, parsed))
-        });
-        match merged {
-            Ok((source, parsed)) => {
-                let fields = document::to_fields(&document.id, document.seq(), &source, parsed, &shard.fields);
-                self.replace(shard, document, &source, fields)
-            }
-            Err(error) => Ok(Applied::Rejected(error)),
-        }
-    }
-
-    fn replace(
-        &mut self,
-        shard: &Shard,
-        document: &Document,
-        source: &Bytes,
-        fields: TantivyDocument,
-    ) -> tantivy::Result<Applied> {
-        self.writer.delete_term(Term::from_field_text(shard.fields.id, &document.id));
-        self.writer.add_document(fields)?;
-        self.pending.insert(document.id.clone(), Some(source.clone()));
-        Ok(Applied::Done)
-    }
-
-    /// The source under an id, as the next commit will have it.
-    fn source(&self, shard: &Shard, id: &str) -> tantivy::Result<Option<Bytes>> {
-        match self.pending.get(id) {
-            Some(pending) => Ok(pending.clone()),
-            None => shard.committed_source(id),
-        }
-    }
-}
-
-/// Objects merge key by key; anything else is replaced.
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
     }
 }
