@@ -100,8 +100,9 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     tasks.spawn(background::run(Arc::clone(&cx), stop.clone()));
     scrape::register(&config.registry, &cx, &limits)?;
     let http_addresses = http.addresses();
-    // The Kafka listeners accept by now: whoever is answered finds the broker ready.
-    http.serve(config.registry, config.routes, Arc::new(|| true), &tasks, &stop);
+    // The Kafka listeners accept by now: whoever is answered finds the broker ready, and waits for other parts at most.
+    let is_ready = config.is_ready.unwrap_or_else(|| Arc::new(|| true));
+    http.serve(config.registry, config.routes, is_ready, &tasks, &stop);
     info!(node_id = settings.node_id, addresses = ?kafka_addresses, "broker started");
     Ok(Broker { kafka_addresses, http_addresses, stop, cut, tasks, cx, flusher_threads })
 }

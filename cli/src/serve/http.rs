@@ -9,29 +9,42 @@ use tokio_util::task::TaskTracker;
 use weir_broker::BindError;
 use weir_broker::http::{self, IsReady};
 
+/// Whether all parts of the process do their work.
+#[derive(Clone, Default)]
+pub(super) struct Readiness {
+    /// Set once they run: then they say it themselves.
+    parts: Arc<OnceLock<IsReady>>,
+}
+
+impl Readiness {
+    pub(super) fn parts_run(&self, is_ready: IsReady) {
+        // Parts start once.
+        let _ = self.parts.set(is_ready);
+    }
+
+    pub(super) fn ask(&self) -> IsReady {
+        let parts = Arc::clone(&self.parts);
+        Arc::new(move || parts.get().is_some_and(|is_ready| is_ready()))
+    }
+}
+
 pub(super) struct Http {
     addresses: Vec<SocketAddr>,
-    /// Set once the parts of the process run: then they say whether they are ready.
-    is_ready: Arc<OnceLock<IsReady>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Http {
-    /// Answers when this returns; not ready before [`Http::parts_run`].
-    pub(super) async fn start(listeners: &[(String, u16)], registry: Registry) -> Result<Self, BindError> {
+    /// Answers when this returns.
+    pub(super) async fn start(
+        listeners: &[(String, u16)],
+        registry: Registry,
+        is_ready: IsReady,
+    ) -> Result<Self, BindError> {
         let bound = http::bind(listeners).await?;
         let (addresses, tasks, stop) = (bound.addresses(), TaskTracker::new(), CancellationToken::new());
-        let is_ready = Arc::new(OnceLock::<IsReady>::new());
-        let parts = Arc::clone(&is_ready);
-        let asked: IsReady = Arc::new(move || parts.get().is_some_and(|is_ready| is_ready()));
-        bound.serve(registry, Default::default(), asked, &tasks, &stop);
-        Ok(Self { addresses, is_ready, tasks, stop })
-    }
-
-    pub(super) fn parts_run(&self, is_ready: IsReady) {
-        // Parts start once.
-        let _ = self.is_ready.set(is_ready);
+        bound.serve(registry, Default::default(), is_ready, &tasks, &stop);
+        Ok(Self { addresses, tasks, stop })
     }
 
     pub(super) fn addresses(&self) -> &[SocketAddr] {

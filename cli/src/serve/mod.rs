@@ -27,7 +27,7 @@ use crate::config::{Config, ConfigError, ProcessSettings};
 use crate::output::print_text;
 use banner::Banner;
 use bulk::TopicBulkLog;
-use http::Http;
+use http::{Http, Readiness};
 use logging::Logging;
 use search::Search;
 
@@ -101,16 +101,18 @@ impl Running {
         let mut connectors =
             if parts.worker { config.checked_connectors(&plugins(&Services::default()))? } else { Vec::new() };
         config.worker(None)?;
-        let registry = Registry::new();
+        let (registry, readiness) = (Registry::new(), Readiness::default());
         match parts.broker {
             BrokerPart::Here => {
                 let properties = config.broker_properties(&data_dir);
-                let broker = BrokerConfig { properties, registry: registry.clone(), ..BrokerConfig::default() };
+                let is_ready = Some(readiness.ask());
+                let broker =
+                    BrokerConfig { properties, registry: registry.clone(), is_ready, ..BrokerConfig::default() };
                 self.broker = Some(weir_broker::start(broker).await.map_err(refused)?);
             }
             BrokerPart::Elsewhere { http } => {
                 let listeners = config.http_listeners(http)?;
-                self.http = Some(Http::start(&listeners, registry.clone()).await?);
+                self.http = Some(Http::start(&listeners, registry.clone(), readiness.ask()).await?);
             }
         }
         let own_broker = self.broker.as_ref().and_then(|broker| broker.kafka_addresses().first());
@@ -129,12 +131,10 @@ impl Running {
             let host = Host { registry, rest, loggers: logging };
             self.worker = Some(weir_connect::start(worker, plugins(&services), connectors, host)?);
         }
-        if let Some(http) = &self.http {
-            http.parts_run(match &self.worker {
-                Some(worker) => Arc::new(worker.readiness()),
-                None => Arc::new(|| true),
-            });
-        }
+        readiness.parts_run(match &self.worker {
+            Some(worker) => Arc::new(worker.readiness()),
+            None => Arc::new(|| true),
+        });
         Ok(())
     }
 

@@ -23,5 +23,7 @@ pub use connector::{Connector, ConnectorClass, ConnectorKind, Task};
 pub use error::{ConnectError, ErrorClass, Stage};
 pub use record::{Header, Payload, Record, TopicPartition};
 pub use sink::{Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask};
-pub use source::{DeliveredRecord, SourceBatch, SourceContext, SourceOffset, SourcePartition, SourceTask};
+pub use source::{
+    DeliveredRecord, RejectedRecord, SourceBatch, SourceContext, SourceOffset, SourcePartition, SourceTask,
+};
 pub use transform::{Transform, TransformPlugin};

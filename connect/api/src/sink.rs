@@ -20,6 +20,8 @@ pub struct SinkRecord {
     pub origin: TopicPartition,
     pub offset: i64,
     pub record: Record,
+    /// As it was read, where transforms came in between: what a dead letter holds.
+    pub original: Option<Box<Record>>,
 }
 
 /// Takes a record that the sink cannot write. Returns once the dead letter is acknowledged, or with an error when

@@ -24,7 +24,16 @@ pub type SourceOffset = Map<String, Json>;
 pub struct SourceBatch {
     pub partition: SourcePartition,
     pub records: Vec<Record>,
+    /// What the source cannot make a proper record of. `errors.tolerance` decides what becomes of it.
+    pub rejected: Vec<RejectedRecord>,
     pub offset_after: SourceOffset,
+}
+
+/// A record as far as the source could make it, and what is wrong with it.
+#[derive(Debug)]
+pub struct RejectedRecord {
+    pub record: Record,
+    pub error: ConnectError,
 }
 
 /// A record that an earlier run of this connector produced and whose offset was not committed: found by the worker

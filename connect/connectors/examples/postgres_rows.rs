@@ -97,7 +97,7 @@ async fn sink(connection: &mut PgConnection, url: &str, rows: i64) -> Result<f64
             value: Payload::JsonText(Bytes::from(value)),
             ..Record::default()
         };
-        SinkRecord { origin: partition.clone(), offset, record }
+        SinkRecord { origin: partition.clone(), offset, record, original: None }
     };
     let mut polls: Vec<Vec<SinkRecord>> = Vec::new();
     for offset in 0..rows {

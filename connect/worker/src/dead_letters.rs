@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::sync::OnceCell;
 use weir_connect_api::{Config, ConnectError, Header, Record, RecordReporter, SinkRecord, Stage};
@@ -20,6 +21,9 @@ use crate::producer::wire_headers;
 
 /// How long a dead letter may wait for its acknowledgement before the call is reported as failed, to be repeated.
 const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(30);
+/// What is left of a value that the dead letter topic refuses as too large; the header below says so.
+const CUT_VALUE_BYTES: usize = 64 * 1024;
+const TRUNCATED_HEADER: &str = "weir.truncated";
 
 pub(crate) struct DeadLetters {
     connector: Arc<str>,
@@ -80,7 +84,8 @@ impl DeadLetters {
         error: &ConnectError,
     ) -> Result<(), ConnectError> {
         let origin = Origin { topic: &record.origin.topic, partition: record.origin.partition, offset: record.offset };
-        self.take(&record.record, Some(origin), stage, error).await
+        let as_read = record.original.as_deref().unwrap_or(&record.record);
+        self.take(as_read, Some(origin), stage, error).await
     }
 
     async fn take(
@@ -105,27 +110,41 @@ impl DeadLetters {
         if self.with_headers {
             headers.extend(self.context_headers(origin, stage, error));
         }
-        self.send(topic, record, &headers).await?;
+        self.send(topic, record, headers).await?;
         self.metrics.dead_lettered();
         Ok(())
     }
 
-    async fn send(&self, topic: &str, record: &Record, headers: &[Header]) -> Result<(), ConnectError> {
+    async fn send(&self, topic: &str, record: &Record, mut headers: Vec<Header>) -> Result<(), ConnectError> {
+        let (key, value) = (record.key.to_wire(), record.value.to_wire());
+        let mut sent = self.try_send(topic, record.timestamp_ms, key.as_deref(), value.as_deref(), &headers).await?;
+        if sent.as_ref().is_err_and(is_too_large) {
+            headers.push(Header { key: TRUNCATED_HEADER.into(), value: Some(Bytes::from_static(b"true")) });
+            let cut = value.as_deref().map(|value| &value[..value.len().min(CUT_VALUE_BYTES)]);
+            sent = self.try_send(topic, record.timestamp_ms, key.as_deref(), cut, &headers).await?;
+        }
+        sent.map_err(|error| {
+            ConnectError::retriable(format!("dead letter topic {topic}: {error}: the record is kept until it is there"))
+        })
+    }
+
+    async fn try_send(
+        &self,
+        topic: &str,
+        timestamp_ms: Option<i64>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header],
+    ) -> Result<Result<(), KafkaError>, ConnectError> {
         let producer = self.producer.get_or_try_init(|| async {
             let mut config = self.cluster.config("weir-connect-dead-letters", &IndexMap::new());
             config.set("enable.idempotence", "true").set("linger.ms", "2").set("message.max.bytes", "10485760");
             config.create::<FutureProducer>().map_err(self.cluster.error("making a producer"))
         });
         let producer = producer.await.map_err(|error| ConnectError::retriable(error.to_string()))?;
-        let (key, value) = (record.key.to_wire(), record.value.to_wire());
         let mut letter = FutureRecord::<[u8], [u8]>::to(topic).headers(wire_headers(headers));
-        letter.key = key.as_deref();
-        letter.payload = value.as_deref();
-        letter.timestamp = record.timestamp_ms;
-        let sent = producer.send(letter, ACKNOWLEDGE_LIMIT).await;
-        sent.map(|_| ()).map_err(|(error, _)| {
-            ConnectError::retriable(format!("dead letter topic {topic}: {error}: the record is kept until it is there"))
-        })
+        (letter.key, letter.payload, letter.timestamp) = (key, value, timestamp_ms);
+        Ok(producer.send(letter, ACKNOWLEDGE_LIMIT).await.map(drop).map_err(|(error, _)| error))
     }
 
     /// Kafka Connect's own, `DeadLetterQueueReporter`.
@@ -151,6 +170,10 @@ impl DeadLetters {
         ]);
         headers
     }
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::MessageSizeTooLarge))
 }
 
 #[async_trait]

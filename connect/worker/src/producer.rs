@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header as KafkaHeader, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header as KafkaHeader, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
-use weir_connect_api::{ConnectError, Header, Record};
+use tokio::sync::OnceCell;
+use weir_connect_api::{ConnectError, Header, Payload, Record};
 
 use crate::client_log::ClientLog;
 use crate::converter::Converter;
 use crate::deliveries::{BatchId, Deliveries};
 use crate::kafka::{Cluster, ClusterError};
+use crate::source::headers;
 
 /// Records that wait in the producer at most; above that, sending waits.
 const QUEUE_RECORDS_MAX: &str = "200000";
@@ -37,8 +40,10 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Entries {
     deliveries: Deliveries,
-    /// The first record that the broker refused for good.
-    refused: Option<ConnectError>,
+    /// The first error that no other record would be spared.
+    failed: Option<ConnectError>,
+    /// Records that the broker refuses for what they are; as many as are unsettled, at most.
+    refused: Vec<Refused>,
     acknowledged_records: u64,
     acknowledged_bytes: u64,
 }
@@ -52,8 +57,13 @@ impl Ledger {
         with(&mut self.entries().deliveries)
     }
 
-    pub(crate) fn take_refused(&self) -> Option<ConnectError> {
-        self.entries().refused.take()
+    pub(crate) fn take_failed(&self) -> Option<ConnectError> {
+        self.entries().failed.take()
+    }
+
+    /// Records that the broker refuses, since the last call, in their order.
+    pub(crate) fn take_refused(&self) -> Vec<Refused> {
+        std::mem::take(&mut self.entries().refused)
     }
 
     /// Records and bytes acknowledged since the last call.
@@ -63,9 +73,20 @@ impl Ledger {
     }
 }
 
+/// A record that the broker refuses, as it was on the wire.
+pub(crate) struct Refused {
+    pub batch: BatchId,
+    pub record: Record,
+    pub error: ConnectError,
+    /// It was the only one of its request: it is itself at fault.
+    pub was_alone: bool,
+}
+
 struct Context {
     ledger: Arc<Ledger>,
     log: ClientLog,
+    /// Whether each record goes in a request of its own.
+    is_alone: bool,
 }
 
 impl ClientContext for Context {
@@ -91,14 +112,46 @@ impl ProducerContext for Context {
             }
             Err((error, message)) => {
                 let text = format!("topic {}: a record was refused: {error}", message.topic());
-                entries.refused.get_or_insert_with(|| ConnectError::fatal(text));
+                if is_about_the_record(error) {
+                    let (record, error) = (as_sent(message), ConnectError::record(text));
+                    entries.refused.push(Refused { batch, record, error, was_alone: self.is_alone });
+                } else {
+                    entries.failed.get_or_insert_with(|| ConnectError::fatal(text));
+                }
             }
         }
     }
 }
 
+/// What another record would be spared.
+fn is_about_the_record(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        InvalidMessage, InvalidMessageSize, InvalidRecord, MessageBatchTooLarge, MessageSizeTooLarge,
+    };
+    matches!(
+        error.rdkafka_error_code(),
+        Some(MessageSizeTooLarge | MessageBatchTooLarge | InvalidMessage | InvalidMessageSize | InvalidRecord)
+    )
+}
+
+fn as_sent(message: &BorrowedMessage<'_>) -> Record {
+    let payload = |bytes: Option<&[u8]>| bytes.map_or(Payload::Null, |b| Payload::Bytes(Bytes::copy_from_slice(b)));
+    Record {
+        topic: Some(message.topic().into()),
+        key: payload(message.key()),
+        value: payload(message.payload()),
+        timestamp_ms: message.timestamp().to_millis(),
+        headers: headers(message),
+        ..Record::default()
+    }
+}
+
 pub(crate) struct RecordProducer {
     producer: ThreadedProducer<Context>,
+    /// Sends each record in a request of its own. Made when it is needed first.
+    alone: OnceCell<ThreadedProducer<Context>>,
+    settings: ClientConfig,
+    cluster: Cluster,
     ledger: Arc<Ledger>,
     key_converter: Converter,
     value_converter: Converter,
@@ -122,9 +175,11 @@ impl RecordProducer {
             config.set(key, value);
         }
         let ledger = Arc::new(Ledger::default());
-        let context = Context { ledger: Arc::clone(&ledger), log: cluster.log() };
+        let context = Context { ledger: Arc::clone(&ledger), log: cluster.log(), is_alone: false };
         let producer = config.create_with_context(context).map_err(cluster.error("making a producer"))?;
-        Ok(Self { producer, ledger, key_converter: converters.0, value_converter: converters.1 })
+        let (key_converter, value_converter) = converters;
+        let (alone, cluster) = (OnceCell::new(), cluster.clone());
+        Ok(Self { producer, alone, settings: config, cluster, ledger, key_converter, value_converter })
     }
 
     pub(crate) fn ledger(&self) -> &Arc<Ledger> {
@@ -137,8 +192,33 @@ impl RecordProducer {
             return Err(ConnectError::fatal("a record without a topic: this is a bug of the connector"));
         };
         let (key, value) = (self.key_converter.write(&record.key), self.value_converter.write(&record.value));
+        self.queue(&self.producer, || wire_record(topic, record, key.as_ref(), value.as_ref(), batch)).await
+    }
+
+    /// Queues a refused record once more, for a request of its own.
+    pub(crate) async fn send_alone(&self, refused: &Refused) -> Result<(), ConnectError> {
+        let producer = self.alone.get_or_try_init(async || {
+            let mut config = self.settings.clone();
+            config.set("batch.num.messages", "1");
+            let context = Context { ledger: Arc::clone(&self.ledger), log: self.cluster.log(), is_alone: true };
+            let made = config.create_with_context(context).map_err(self.cluster.error("making a producer"));
+            made.map_err(|error| ConnectError::retriable(error.to_string()))
+        });
+        let (producer, record) = (producer.await?, &refused.record);
+        let (key, value) = (record.key.to_wire(), record.value.to_wire());
+        let topic = record.topic.as_deref().unwrap_or_default();
+        self.queue(producer, || wire_record(topic, record, key.as_ref(), value.as_ref(), refused.batch)).await
+    }
+
+    async fn queue<'a>(
+        &self,
+        producer: &ThreadedProducer<Context>,
+        record: impl Fn() -> BaseRecord<'a, [u8], [u8], BatchId>,
+    ) -> Result<(), ConnectError> {
         loop {
-            match self.producer.send(wire_record(topic, record, key.as_ref(), value.as_ref(), batch)) {
+            let record = record();
+            let topic = record.topic;
+            match producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                     tokio::time::sleep(FULL_PAUSE).await;
@@ -148,18 +228,20 @@ impl RecordProducer {
                 }
                 Err((error, _)) => return Err(ConnectError::fatal(format!("topic {topic}: {error}"))),
             }
-            if let Some(refused) = self.ledger.take_refused() {
-                return Err(refused);
+            if let Some(failed) = self.ledger.take_failed() {
+                return Err(failed);
             }
         }
     }
 
     /// Waits until what is queued is acknowledged, within limits.
     pub(crate) async fn flush(&self) {
-        let producer = self.producer.clone();
-        let flushed = tokio::task::spawn_blocking(move || producer.flush(FLUSH_LIMIT)).await;
-        if let Ok(Err(error)) = flushed {
-            tracing::warn!(%error, "records are not acknowledged yet: they are recovered on the next start");
+        for producer in [Some(&self.producer), self.alone.get()].into_iter().flatten() {
+            let producer = producer.clone();
+            let flushed = tokio::task::spawn_blocking(move || producer.flush(FLUSH_LIMIT)).await;
+            if let Ok(Err(error)) = flushed {
+                tracing::warn!(%error, "records are not acknowledged yet: they are recovered on the next start");
+            }
         }
     }
 }

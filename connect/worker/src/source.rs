@@ -11,7 +11,9 @@ use bytes::Bytes;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers};
 use tokio_util::sync::CancellationToken;
-use weir_connect_api::{Config, ConnectError, DeliveredRecord, Header, SourceBatch, SourceContext, SourceTask, Stage};
+use weir_connect_api::{
+    Config, ConnectError, DeliveredRecord, Header, RejectedRecord, SourceBatch, SourceContext, SourceTask, Stage,
+};
 
 use crate::active_topics::TopicUse;
 use crate::chain::Chain;
@@ -21,7 +23,7 @@ use crate::health::Health;
 use crate::kafka::Cluster;
 use crate::metrics::ConnectorMetrics;
 use crate::offsets::SharedOffsets;
-use crate::producer::RecordProducer;
+use crate::producer::{RecordProducer, Refused};
 use crate::retry::Backoff;
 use crate::store::{Change, canonical, source_partition};
 
@@ -143,12 +145,14 @@ impl SourceRun {
         Ok(())
     }
 
-    /// Waits while too much is on its way; an error when the broker refused a record.
+    /// Waits while too much is on its way; deals with what the broker refused, which would stay unsettled for ever.
     async fn settle(&mut self, stop: &CancellationToken) -> Result<(), ConnectError> {
         loop {
-            // A refused record stays unsettled: to wait for it would be to wait for ever.
-            if let Some(refused) = self.producer.ledger().take_refused() {
-                return Err(refused);
+            if let Some(failed) = self.producer.ledger().take_failed() {
+                return Err(failed);
+            }
+            for refused in self.producer.ledger().take_refused() {
+                self.put_aside(refused).await?;
             }
             let is_full = self.producer.ledger().deliveries(|d| d.unsettled_records()) > UNSETTLED_RECORDS_MAX;
             if !is_full || stop.is_cancelled() {
@@ -160,8 +164,12 @@ impl SourceRun {
 
     async fn send(&mut self, batch: SourceBatch, bounded: &mut HashSet<Arc<str>>) -> Result<(), ConnectError> {
         let partition = canonical(&batch.partition);
-        let count = batch.records.len();
+        let count = batch.records.len() + batch.rejected.len();
         let id = self.producer.ledger().deliveries(|d| d.hand_out(partition, count, batch.offset_after));
+        for RejectedRecord { record, error } in batch.rejected {
+            self.dead_letters.source_record(&record, Stage::TaskPoll, &error).await?;
+            self.let_go(id);
+        }
         for mut record in batch.records {
             // As it was, for its dead letter; without transforms it stays so.
             let original = (!self.chain.is_empty()).then(|| record.clone());
@@ -195,6 +203,16 @@ impl SourceRun {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    /// A record that was refused with others is tried alone first: librdkafka never makes a smaller request of a large one.
+    async fn put_aside(&mut self, refused: Refused) -> Result<(), ConnectError> {
+        if !refused.was_alone {
+            return self.producer.send_alone(&refused).await;
+        }
+        self.dead_letters.source_record(&refused.record, Stage::KafkaProduce, &refused.error).await?;
+        self.let_go(refused.batch);
         Ok(())
     }
 

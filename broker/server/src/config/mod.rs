@@ -26,13 +26,15 @@ use indexmap::IndexMap;
 pub use settings::Settings;
 
 /// What `start` needs: properties and what the process shares with its other parts.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct BrokerConfig {
     pub properties: Properties,
     /// Where the broker registers its metrics; `/metrics` shows all of it.
     pub registry: prometheus::Registry,
     /// Served by the broker's HTTP server beside its own pages.
     pub routes: axum::Router,
+    /// Whether the other parts of the process do their work, for `/health/ready`; `None`: there are none.
+    pub is_ready: Option<crate::http::IsReady>,
 }
 
 /// Keys and values as they were written, in that order.

@@ -24,9 +24,9 @@ pub(crate) fn definition() -> ConfigDef {
             .default("utf-8")
             .choices(&["utf-8", "iso-8859-1", "utf-16le", "utf-16be"]),
         ConfigKey::new("max.line.bytes", Size, "The longest line, or event of several lines.").default("1MiB").range(16, 64 << 20),
-        ConfigKey::new("on.long.line", String, "What becomes of a longer line: its beginning with a header `weir.truncated`, several records, or nothing.")
+        ConfigKey::new("on.long.line", String, "What becomes of a longer line: its beginning with a header `weir.truncated`, several records, nothing, or an error for `errors.tolerance` to deal with, its beginning in the dead letter.")
             .default("truncate")
-            .choices(&["truncate", "split", "skip"]),
+            .choices(&["truncate", "split", "skip", "dead-letter"]),
         ConfigKey::new("multiline.start.pattern", String, "A regular expression: a line that matches begins an event, all others belong to the event before them."),
         ConfigKey::new("multiline.continuation.pattern", String, "A regular expression: a line that matches belongs to the event before it."),
         ConfigKey::new("multiline.lines.max", Int, "The most lines of an event.").default("500").range(1, 100_000),
@@ -173,6 +173,7 @@ fn splitter(config: &Config, encoding: Encoding, multiline: Option<Multiline>) -
         long_line: match config.str("on.long.line").to_ascii_lowercase().as_str() {
             "split" => LongLine::Split,
             "skip" => LongLine::Skip,
+            "dead-letter" => LongLine::DeadLetter,
             _ => LongLine::Truncate,
         },
         multiline,

@@ -18,6 +18,8 @@ pub(crate) enum LongLine {
     Split,
     /// It is passed over.
     Skip,
+    /// Its beginning is kept as a record that is in error, the rest is passed over.
+    DeadLetter,
 }
 
 /// How several lines become one record.
@@ -168,7 +170,7 @@ impl Splitter {
         let most = self.whole_characters(self.line_bytes_max);
         match self.long_line {
             LongLine::Skip => cut.consumed = start + self.whole_characters(block.len() - start),
-            LongLine::Truncate => {
+            LongLine::Truncate | LongLine::DeadLetter => {
                 let span = start..start + most;
                 cut.consumed = span.end;
                 cut.pieces.push(Piece { value: span.clone(), span, truncated: true });
@@ -197,7 +199,7 @@ impl Splitter {
         let most = self.whole_characters(self.line_bytes_max);
         match self.long_line {
             LongLine::Skip => {}
-            LongLine::Truncate => {
+            LongLine::Truncate | LongLine::DeadLetter => {
                 let value = value.start..value.start + most;
                 cut.pieces.push(Piece { span, value, truncated: true });
             }

@@ -1,17 +1,18 @@
 //! Reads one stream from its mark on and makes records of what it finds.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use weir_connect_api::{Header, Payload, Record, SourceBatch};
+use weir_connect_api::{ConnectError, Header, Payload, Record, RejectedRecord, SourceBatch};
 
 use super::config::{Encoding, RecordKey, Settings};
 use super::content::Content;
 use super::header::{HeaderWriter, POSITION_HEADER};
 use super::identity::{self, Fingerprint, Mark, PREFIX_BYTES_MAX, StreamId, TAIL_BYTES_MAX};
-use super::lines::{BlockEnd, Cut, Situation};
+use super::lines::{BlockEnd, Cut, LongLine, Situation};
 use super::ranges::RangeSet;
 use super::roster::{Presence, Stream};
 
@@ -220,6 +221,7 @@ pub(crate) struct RecordMaker {
     position_header: Arc<str>,
     path_header: Option<Arc<str>>,
     truncated_header: Arc<str>,
+    rejects_long_lines: bool,
 }
 
 impl RecordMaker {
@@ -231,6 +233,7 @@ impl RecordMaker {
             position_header: POSITION_HEADER.into(),
             path_header: settings.path_header.then(|| PATH_HEADER.into()),
             truncated_header: TRUNCATED_HEADER.into(),
+            rejects_long_lines: settings.splitter.long_line == LongLine::DeadLetter,
         }
     }
 
@@ -244,6 +247,7 @@ impl RecordMaker {
             RecordKey::File => Payload::Bytes(Bytes::from(format!("{:016x}", id.0))),
         };
         let mut records = Vec::with_capacity(cut.pieces.len());
+        let mut rejected = Vec::new();
         for piece in &cut.pieces {
             let bytes = stream.mark.position + piece.span.start as u64..stream.mark.position + piece.span.end as u64;
             let mut of_record =
@@ -256,13 +260,18 @@ impl RecordMaker {
                 of_record.push(Header { key: self.truncated_header.clone(), value: Some(Bytes::from_static(b"true")) });
             }
             let value = block.slice(before + piece.value.start..before + piece.value.end);
-            records.push(Record {
+            let record = Record {
                 topic: Some(self.topic.clone()),
                 key: key.clone(),
                 value: Payload::Bytes(self.to_utf8(value)),
                 headers: of_record,
                 ..Record::default()
-            });
+            };
+            if piece.truncated && self.rejects_long_lines {
+                rejected.push(RejectedRecord { record, error: too_long(&stream.path, bytes.start) });
+            } else {
+                records.push(record);
+            }
         }
         let end = before + cut.consumed;
         stream.mark.position += cut.consumed as u64;
@@ -272,6 +281,7 @@ impl RecordMaker {
         SourceBatch {
             partition: stream.partition.clone(),
             records,
+            rejected,
             offset_after: identity::offset(&stream.mark, &stream.path),
         }
     }
@@ -288,4 +298,9 @@ impl RecordMaker {
             Encoding::Utf16Be => wide(u16::from_be_bytes),
         }
     }
+}
+
+fn too_long(path: &Path, position: u64) -> ConnectError {
+    let path = path.display();
+    ConnectError::record(format!("{path}: the line at byte {position} is longer than max.line.bytes"))
 }

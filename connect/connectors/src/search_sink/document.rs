@@ -54,7 +54,7 @@ impl Documents {
 
     /// The record's document. The error is about this record alone.
     pub(super) fn document(&mut self, record: &SinkRecord) -> Result<Document, ConnectError> {
-        let SinkRecord { origin, offset, record: content } = record;
+        let SinkRecord { origin, offset, record: content, .. } = record;
         let timestamp_ms = content.timestamp_ms.unwrap_or_else(|| Utc::now().timestamp_millis());
         let origin = Origin { topic: Arc::clone(&origin.topic), partition: origin.partition, offset: *offset };
         let document = |index, id, action, source| Document { index, id, action, origin, timestamp_ms, source };
@@ -237,7 +237,7 @@ mod tests {
 
     fn record(key: Payload, value: Payload) -> SinkRecord {
         let record = Record { key, value, timestamp_ms: Some(AT), ..Record::default() };
-        SinkRecord { origin: TopicPartition::new("Logs", 2), offset: 7, record }
+        SinkRecord { origin: TopicPartition::new("Logs", 2), offset: 7, record, original: None }
     }
 
     fn text(text: &str) -> Payload {

@@ -96,7 +96,7 @@ pub(crate) fn partition() -> TopicPartition {
 
 pub(crate) fn record(offset: i64, key: Payload, value: Payload) -> SinkRecord {
     let record = Record { topic: Some("t".into()), partition: Some(0), key, value, ..Record::default() };
-    SinkRecord { origin: partition(), offset, record }
+    SinkRecord { origin: partition(), offset, record, original: None }
 }
 
 pub(crate) fn json(offset: i64, value: &str) -> SinkRecord {

@@ -67,7 +67,7 @@ pub(crate) fn partition() -> TopicPartition {
 pub(crate) fn record(offset: i64, key: Payload, value: Payload) -> SinkRecord {
     let timestamp_ms = Some(1_795_420_800_000);
     let record = Record { topic: Some("logs".into()), key, value, timestamp_ms, ..Record::default() };
-    SinkRecord { origin: partition(), offset, record }
+    SinkRecord { origin: partition(), offset, record, original: None }
 }
 
 pub(crate) fn text(text: &str) -> Payload {

@@ -401,7 +401,7 @@ impl Batch {
                 timestamp_ms: raw.timestamp_ms,
                 headers: raw.headers,
             };
-            SinkRecord { origin: raw.origin, offset: raw.offset, record }
+            SinkRecord { origin: raw.origin, offset: raw.offset, record, original: None }
         };
         self.records.into_iter().map(record).collect()
     }

@@ -157,14 +157,11 @@ impl SinkRun {
                 kept.push(record);
                 continue;
             }
-            let original = record.record.clone();
+            record.original = Some(Box::new(record.record.clone()));
             match self.chain.apply(&mut record.record) {
                 Ok(true) => kept.push(record),
                 Ok(false) => {}
-                Err(error) => {
-                    record.record = original;
-                    self.dead_letters.sink_record(&record, Stage::Transformation, &error).await?;
-                }
+                Err(error) => self.dead_letters.sink_record(&record, Stage::Transformation, &error).await?,
             }
         }
         read_to.keys().for_each(|place| self.topics.used(&place.topic));

@@ -72,6 +72,20 @@ fn a_truncated_line_says_so() {
 }
 
 #[test]
+fn a_long_line_can_be_an_error_that_says_where_it_is() {
+    let rules = [("max.line.bytes", "16"), ("on.long.line", "dead-letter")];
+    let mut world = World::new("app.log", &rules);
+    world.append("app.log", "short\n0123456789abcdefXYZ\nnext\n");
+    world.pass();
+    let rejected: Vec<_> = world.pending.iter().flat_map(|batch| &batch.rejected).collect();
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].record.value, Payload::Bytes("0123456789abcdef".into()));
+    assert!(rejected[0].error.message.ends_with("app.log: the line at byte 6 is longer than max.line.bytes"));
+    world.acknowledge();
+    assert_eq!(world.new_lines(), ["short", "next"]);
+}
+
+#[test]
 fn other_encodings_become_utf_8() {
     let utf_16: Vec<u8> = "grüße\r\n漢字\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (encoding, bytes, lines) in [
