@@ -11,7 +11,7 @@ use weir_connectors::Services;
 
 use crate::args::OutputFormat;
 use crate::config::{Config, ConfigError, Counts, Findings};
-use crate::output::{print_json, print_text};
+use crate::output::{Progress, print_json, print_text};
 use crate::serve::plugins;
 
 /// The `url` of the search node in the same process.
@@ -43,6 +43,7 @@ struct Report {
 
 pub(crate) async fn run(args: CheckArgs) -> anyhow::Result<()> {
     let plugins = plugins(&Services::default());
+    let _progress = args.connect.then(|| Progress::waiting("dialling what the files name"));
     let mut reports = Vec::new();
     for path in &args.files {
         let mut report =
