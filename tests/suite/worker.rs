@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value as Json, json};
 use weir_tests::http::{self, client, is_ok};
+use weir_tests::postgres::Postgres;
 use weir_tests::wait::wait_until;
 use weir_tests::weir::{SearchNode, Weir, Worker, command};
 
@@ -163,6 +164,70 @@ async fn a_request_in_a_workers_first_second_waits_until_it_has_read_its_topics(
     assert!(is_ok(&ready).await, "it has read its topics");
     let metrics = http::text(&format!("{}/metrics", alone.http())).await?;
     assert!(metrics.contains("weir_connect_connectors{state=\"RUNNING\"} 1"), "{metrics}");
+    Ok(())
+}
+
+/// Configurations as they stand in the tutorials of Kafka Connect's own connectors.
+#[tokio::test]
+async fn well_known_classes_and_their_keys_run_from_end_to_end() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let postgres = Postgres::start().await?;
+    std::fs::write(folder.path().join("orders.txt"), "{\"id\":1,\"what\":\"tea\"}\n{\"id\":2,\"what\":\"salt\"}\n")?;
+    let weir = Weir::up(folder.path(), &[], "").await?;
+    let (connect, pool) = (weir.connect(), postgres.pool().await?);
+    let jdbc = |class: &str, table: &str| {
+        json!({
+            "connector.class": class, "topics": "orders", "tasks.max": "1",
+            "connection.url": format!("jdbc:{}", postgres.url().replace("postgres://weir@", "postgresql://")),
+            "connection.user": "weir", "connection.password": "", "auto.create": "true", "insert.mode": "insert",
+            "table.name.format": table, "batch.size": "3000", "max.retries": "10", "retry.backoff.ms": "3000",
+            "dialect.name": "PostgreSqlDatabaseDialect", "pk.mode": "none",
+            "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        })
+    };
+    let elasticsearch = |class: &str, index: &str| {
+        json!({
+            "connector.class": class, "topics": "orders", "connection.url": "embedded", "index": index,
+            "type.name": "_doc", "key.ignore": "true", "schema.ignore": "true", "linger.ms": "100",
+            "max.buffered.records": "20000", "max.retries": "5",
+        })
+    };
+    let file = |class: &str, topic: &str| {
+        let path = folder.path().join("orders.txt");
+        json!({"connector.class": class, "file": path, "topic": topic, "tasks.max": 1})
+    };
+    let connectors = [
+        ("file", "source", file("org.apache.kafka.connect.file.FileStreamSourceConnector", "orders")),
+        ("short", "source", file("FileStreamSource", "elsewhere")),
+        ("confluent", "sink", jdbc("io.confluent.connect.jdbc.JdbcSinkConnector", "confluent")),
+        ("aiven", "sink", jdbc("io.aiven.connect.jdbc.JdbcSinkConnector", "aiven")),
+        ("es", "sink", elasticsearch("io.confluent.connect.elasticsearch.ElasticsearchSinkConnector", "es")),
+        ("os", "sink", elasticsearch("io.aiven.kafka.connect.opensearch.OpensearchSinkConnector", "os")),
+    ];
+    for (name, _, config) in &connectors {
+        let created = http::post(&format!("{connect}/connectors"), &json!({"name": name, "config": config})).await?;
+        assert_eq!(created["config"]["connector.class"], config["connector.class"], "as it was given");
+    }
+    for (name, kind, _) in &connectors {
+        let runs = async || {
+            let status = state(&connect, name).await.unwrap_or_default();
+            status["type"] == *kind && status["tasks"][0]["state"] == "RUNNING" && status["tasks"][0]["trace"].is_null()
+        };
+        wait_until(name, LIMIT, runs).await?;
+    }
+    for name in ["confluent", "aiven"] {
+        let sum = format!("select coalesce(sum(id), 0)::bigint from {name}");
+        let rows = async || {
+            sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sum.as_str()))
+                .fetch_one(&pool)
+                .await
+                .is_ok_and(|sum| sum == 3)
+        };
+        wait_until(name, LIMIT, rows).await?;
+        let documents = format!("{}/{}/_count", weir.search(), if name == "aiven" { "os" } else { "es" });
+        let counted = async || http::json(&documents).await.is_ok_and(|answer| answer["count"] == 2);
+        wait_until(&documents, LIMIT, counted).await?;
+    }
     Ok(())
 }
 

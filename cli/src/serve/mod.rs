@@ -100,7 +100,13 @@ impl Running {
         let search = parts.search.then(|| config.search_settings(&data_dir)).transpose()?;
         let mut connectors =
             if parts.worker { config.checked_connectors(&plugins(&Services::default()))? } else { Vec::new() };
-        config.worker(None)?;
+        let told = config.worker(None)?;
+        // Ports are held before anything is opened, too: whoever asks early waits, and is answered.
+        let rest = if parts.worker { listeners::bind("connect.listeners", &told.listeners).await? } else { Vec::new() };
+        let search_sockets = match &search {
+            Some(settings) => listeners::bind("search.listeners", &settings.listeners).await?,
+            None => Vec::new(),
+        };
         let (registry, readiness) = (Registry::new(), Readiness::default());
         match parts.broker {
             BrokerPart::Here => {
@@ -123,11 +129,10 @@ impl Running {
                 connectors.extend(bulk::connector(&topic)?);
                 bulk = Some(Arc::new(TopicBulkLog::open(worker.bootstrap_servers.clone(), topic).await?));
             }
-            self.search = Some(Search::start(settings, bulk, registry.clone()).await?);
+            self.search = Some(Search::start(settings, search_sockets, bulk, registry.clone()).await?);
         }
         if parts.worker {
             let services = Services { search: self.search.as_ref().map(|search| search.node().clone()) };
-            let rest = listeners::bind("connect.listeners", &worker.listeners).await?;
             let host = Host { registry, rest, loggers: logging };
             self.worker = Some(weir_connect::start(worker, plugins(&services), connectors, host)?);
         }

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use prometheus::Registry;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 use weir_search::{BulkLog, SearchNode};
 
-use super::listeners;
 use crate::config::SearchSettings;
 
 pub(super) struct Search {
@@ -20,13 +20,13 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Opens the index and binds its ports; it answers when this returns.
+    /// Opens the index; it answers when this returns.
     pub(super) async fn start(
         settings: SearchSettings,
+        sockets: Vec<TcpListener>,
         bulk: Option<Arc<dyn BulkLog>>,
         registry: Registry,
     ) -> anyhow::Result<Self> {
-        let sockets = listeners::bind("search.listeners", &settings.listeners).await?;
         let node = tokio::task::spawn_blocking(move || SearchNode::open(settings.node, &registry)).await??;
         for (shard, reason) in node.unreadable_shards() {
             error!(shard, reason, "a shard cannot be read: what is in it is not found");

@@ -85,11 +85,10 @@ pub struct Plugins {
 
 impl Plugins {
     pub fn connector(&self, class: &str) -> Option<&Arc<dyn Connector>> {
-        let simple = class.rsplit('.').next().unwrap_or(class);
-        self.connectors.iter().find(|connector| {
-            connector.class() == class
-                || connector.aliases().iter().any(|alias| *alias == class || alias.rsplit('.').next() == Some(simple))
-        })
+        let means = |connector: &&Arc<dyn Connector>| {
+            connector.class() == class || connector.aliases().iter().any(|alias| names(class, alias))
+        };
+        self.connectors.iter().find(means)
     }
 
     /// What a configuration may hold, whatever the class.
@@ -146,5 +145,30 @@ fn topics_problem(config: &Config) -> Option<ConfigProblem> {
         }
         (false, false) => Some(ConfigProblem::new("topics", "is required (or topics.regex)")),
         _ => None,
+    }
+}
+
+/// By Kafka Connect's rule: a class may be called by its whole name, by the last part of it, and by that without
+/// `Connector`. The same last part in another package is another class.
+fn names(class: &str, alias: &str) -> bool {
+    let simple = alias.rsplit('.').next().unwrap_or(alias);
+    class == alias || class == simple || simple.strip_suffix("Connector") == Some(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_has_a_whole_a_simple_and_a_short_name_and_no_other_package() {
+        let alias = "io.confluent.connect.jdbc.JdbcSinkConnector";
+        for class in [alias, "JdbcSinkConnector", "JdbcSink"] {
+            assert!(names(class, alias), "{class}");
+        }
+        for class in
+            ["io.debezium.connector.jdbc.JdbcSinkConnector", "jdbcsink", "Connector", "", "JdbcSourceConnector"]
+        {
+            assert!(!names(class, alias), "{class}");
+        }
     }
 }

@@ -39,11 +39,7 @@ pub struct FileTail;
 
 static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
     name: "file-tail",
-    aliases: &[
-        "org.apache.kafka.connect.file.FileStreamSourceConnector",
-        "FileStreamSource",
-        "FileStreamSourceConnector",
-    ],
+    aliases: &["org.apache.kafka.connect.file.FileStreamSourceConnector"],
     kind: ConnectorKind::Source,
     doc: "Follows files through rotation, truncation and compression and produces each line exactly once.",
     config_def: config::definition(),

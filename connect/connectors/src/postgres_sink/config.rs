@@ -21,7 +21,7 @@ const WRITE_SLACK: Duration = Duration::from_secs(30);
 pub(super) fn definition() -> ConfigDef {
     use ConfigType::{Boolean, Duration as Time, List, Password, String as Text};
     let key = ConfigKey::new;
-    ConfigDef::new(vec![
+    let mut keys = vec![
         sink_keys::url(Password, "Where Postgres is: postgres://user:password@host:5432/database?sslmode=require. A JDBC URL does too."),
         sink_keys::user("The user, if the URL names none."),
         sink_keys::password("The password, if the URL holds none."),
@@ -55,7 +55,25 @@ pub(super) fn definition() -> ConfigDef {
             .range(1_000, 3_600_000),
         key("offsets.table", Text, "The table that holds the next offset of each partition; created when missing.")
             .default("weir_connect_offsets"),
-    ])
+    ];
+    keys.extend(sink_keys::retries());
+    keys.extend(jdbc_keys());
+    ConfigDef::new(keys)
+}
+
+/// Keys of the JDBC sinks that say what is so here, or what is not needed.
+fn jdbc_keys() -> [ConfigKey; 5] {
+    use ConfigType::{Duration as Time, Int, String as Text};
+    let retried = "Taken for the JDBC sinks' sake: connecting is repeated until it succeeds.";
+    [
+        sink_keys::taken("connection.attempts", Int, retried),
+        sink_keys::taken("connection.backoff.ms", Time, retried),
+        sink_keys::taken("dialect.name", Text, "Taken for the JDBC sinks' sake: the database is Postgres.")
+            .choices(&["PostgreSqlDatabaseDialect"]),
+        sink_keys::taken("quote.sql.identifiers", Text, "Taken for the JDBC sinks' sake: names are always quoted.")
+            .choices(&["always"]),
+        sink_keys::taken("db.timezone", Text, "Taken for the JDBC sinks' sake: times are in UTC.").choices(&["UTC"]),
+    ]
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,11 +40,7 @@ pub struct PostgresSink;
 
 static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
     name: "postgres",
-    aliases: &[
-        "io.confluent.connect.jdbc.JdbcSinkConnector",
-        "io.aiven.connect.jdbc.JdbcSinkConnector",
-        "JdbcSinkConnector",
-    ],
+    aliases: &["io.confluent.connect.jdbc.JdbcSinkConnector", "io.aiven.connect.jdbc.JdbcSinkConnector"],
     kind: ConnectorKind::Sink,
     doc: "Writes records into Postgres tables, each exactly once.",
     config_def: config::definition(),

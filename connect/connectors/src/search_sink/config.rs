@@ -13,7 +13,7 @@ const EMBEDDED: &str = "embedded";
 pub(super) fn definition() -> ConfigDef {
     use ConfigType::{Boolean, Duration as Time, Int, List, Password, Size, String as Text};
     let key = ConfigKey::new;
-    ConfigDef::new(vec![
+    let mut keys = vec![
         sink_keys::url(List, "embedded, for the search node of this process; else addresses of one cluster, as in http://es1:9200,http://es2:9200."),
         sink_keys::user("The user for basic authentication."),
         sink_keys::password("The password for basic authentication."),
@@ -37,7 +37,40 @@ pub(super) fn definition() -> ConfigDef {
             .default("30s")
             .range(100, 600_000)
             .aliases(&["read.timeout.ms"]),
-    ])
+    ];
+    keys.extend(sink_keys::retries());
+    keys.extend(elasticsearch_keys());
+    ConfigDef::new(keys)
+}
+
+/// Keys of the Elasticsearch sinks that say what is so here, or what is not needed.
+fn elasticsearch_keys() -> [ConfigKey; 7] {
+    use ConfigType::{Boolean, Duration as Time, Int, String as Text};
+    let bounded = "Taken for the Elasticsearch sinks' sake: what waits is bounded by batches and requests.";
+    [
+        sink_keys::taken(
+            "type.name",
+            Text,
+            "Taken for the Elasticsearch sinks' sake: documents have no types any more.",
+        ),
+        sink_keys::taken("schema.ignore", Boolean, "Taken for the Elasticsearch sinks' sake: the server finds types.")
+            .choices(&["true"]),
+        sink_keys::taken("write.method", Text, "Taken for the Elasticsearch sinks' sake: whole documents are written.")
+            .choices(&["insert"]),
+        sink_keys::taken(
+            "drop.invalid.message",
+            Boolean,
+            "Taken for the Elasticsearch sinks' sake: `errors.tolerance` says what becomes of bad records.",
+        )
+        .choices(&["false"]),
+        sink_keys::taken("max.buffered.records", Int, bounded),
+        sink_keys::taken("flush.timeout.ms", Time, bounded),
+        sink_keys::taken(
+            "connection.timeout.ms",
+            Time,
+            "Taken for the Elasticsearch sinks' sake: `request.timeout` holds for the whole request.",
+        ),
+    ]
 }
 
 /// The configuration, typed.

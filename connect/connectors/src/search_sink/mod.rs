@@ -46,7 +46,6 @@ static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
         "io.confluent.connect.elasticsearch.ElasticsearchSinkConnector",
         "io.aiven.connect.elasticsearch.ElasticsearchSinkConnector",
         "io.aiven.kafka.connect.opensearch.OpensearchSinkConnector",
-        "ElasticsearchSinkConnector",
     ],
     kind: ConnectorKind::Sink,
     doc: "Indexes records in the embedded search node, Elasticsearch or OpenSearch.",
