@@ -29,6 +29,8 @@ pub struct ConnectorClass {
     pub doc: &'static str,
     /// The connector's own keys; the worker adds the common ones (`name`, `tasks.max`, `errors.*`, …).
     pub config_def: ConfigDef,
+    /// Checks that need more than one key. Does no I/O.
+    pub check: fn(&Config) -> Vec<ConfigProblem>,
 }
 
 /// The code of a connector class. One value serves all connectors of the class; it holds no state of any of them.
@@ -53,9 +55,8 @@ pub trait Connector: Send + Sync {
     fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
-    /// Checks that need more than one key. Does no I/O.
-    fn validate(&self, _config: &Config) -> Vec<ConfigProblem> {
-        Vec::new()
+    fn validate(&self, config: &Config) -> Vec<ConfigProblem> {
+        (self.about().check)(config)
     }
     /// Dials what the connector would talk to (`check --connect`).
     async fn dial(&self, config: &Config) -> Result<String, ConnectError>;

@@ -28,9 +28,7 @@ mod tests;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use weir_connect_api::{
-    Config, ConfigProblem, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig,
-};
+use weir_connect_api::{Config, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig};
 
 use config::Settings;
 
@@ -43,16 +41,13 @@ static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
     kind: ConnectorKind::Source,
     doc: "Follows files through rotation, truncation and compression and produces each line exactly once.",
     config_def: config::definition(),
+    check: Settings::problems,
 });
 
 #[async_trait]
 impl Connector for FileTail {
     fn about(&self) -> &'static ConnectorClass {
         &CLASS
-    }
-
-    fn validate(&self, config: &Config) -> Vec<ConfigProblem> {
-        Settings::problems(config)
     }
 
     async fn dial(&self, config: &Config) -> Result<String, ConnectError> {

@@ -27,9 +27,7 @@ use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use sqlx::Connection as _;
-use weir_connect_api::{
-    Config, ConfigProblem, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig,
-};
+use weir_connect_api::{Config, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig};
 
 use config::Settings;
 use session::within;
@@ -44,16 +42,13 @@ static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
     kind: ConnectorKind::Sink,
     doc: "Writes records into Postgres tables, each exactly once.",
     config_def: config::definition(),
+    check: Settings::problems,
 });
 
 #[async_trait]
 impl Connector for PostgresSink {
     fn about(&self) -> &'static ConnectorClass {
         &CLASS
-    }
-
-    fn validate(&self, config: &Config) -> Vec<ConfigProblem> {
-        Settings::problems(config)
     }
 
     async fn dial(&self, config: &Config) -> Result<String, ConnectError> {

@@ -18,9 +18,7 @@ mod task;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use weir_connect_api::{
-    Config, ConfigProblem, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig,
-};
+use weir_connect_api::{Config, ConnectError, Connector, ConnectorClass, ConnectorKind, Task, TypedConfig};
 use weir_search::SearchNode;
 
 use bulk::client::Client;
@@ -50,16 +48,13 @@ static CLASS: LazyLock<ConnectorClass> = LazyLock::new(|| ConnectorClass {
     kind: ConnectorKind::Sink,
     doc: "Indexes records in the embedded search node, Elasticsearch or OpenSearch.",
     config_def: config::definition(),
+    check: Settings::problems,
 });
 
 #[async_trait]
 impl Connector for SearchSink {
     fn about(&self) -> &'static ConnectorClass {
         &CLASS
-    }
-
-    fn validate(&self, config: &Config) -> Vec<ConfigProblem> {
-        Settings::problems(config)
     }
 
     async fn dial(&self, config: &Config) -> Result<String, ConnectError> {

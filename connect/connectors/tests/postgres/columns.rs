@@ -1,23 +1,11 @@
 //! Every type of column, tables that are made and grown, fields that have no column.
 
-use sqlx::{PgPool, Row};
 use weir_connect_api::Payload;
 
-use crate::server::Server;
+use crate::server::{Server, text};
 use crate::sink::{Sink, json, record};
 
 const TABLE: (&str, &str) = ("table", "items");
-
-async fn server(schema: &'static str) -> (Server, PgPool) {
-    let server = Server::start().await;
-    let pool = server.pool().await;
-    sqlx::raw_sql(schema).execute(&pool).await.unwrap();
-    (server, pool)
-}
-
-async fn text(pool: &PgPool, sql: &'static str) -> Option<String> {
-    sqlx::query(sql).fetch_one(pool).await.unwrap().get(0)
-}
 
 /// Column, JSON, and what Postgres shows; `None` where the record is reported.
 const COERCIONS: &[(&str, &str, Option<&str>)] = &[
@@ -78,7 +66,7 @@ const COERCIONS: &[(&str, &str, Option<&str>)] = &[
 
 #[tokio::test]
 async fn json_is_coerced_to_the_columns_type_or_the_record_is_reported() {
-    let (server, pool) = server(
+    let (server, pool) = Server::with_schema(
         "create type level as enum ('info', 'warn'); create domain positive as int check (value > 0);
          create table items (id int, i2 int2, i4 int4, i8 int8, f4 float4, f8 float8, n numeric, b bool, t text,
              v varchar(5), tz timestamptz, ts timestamp, d date, tm time, u uuid, ip inet, net cidr, j json, jb jsonb,
@@ -104,7 +92,7 @@ async fn json_is_coerced_to_the_columns_type_or_the_record_is_reported() {
 
 #[tokio::test]
 async fn missing_fields_take_the_default_and_generated_columns_fill_themselves() {
-    let (server, pool) = server(
+    let (server, pool) = Server::with_schema(
         "create table items (id bigint generated always as identity, name text, kind text default 'plain',
              twice int generated always as (size * 2) stored, size int default 1)",
     )
@@ -124,7 +112,7 @@ async fn missing_fields_take_the_default_and_generated_columns_fill_themselves()
 
 #[tokio::test]
 async fn a_field_without_a_column_goes_where_the_configuration_says() {
-    let (server, pool) = server("create table items (id int, extra jsonb)").await;
+    let (server, pool) = Server::with_schema("create table items (id int, extra jsonb)").await;
     let value = r#"{"id": 1, "a": {"b": 2}, "c": "x"}"#;
     let mut ignoring = Sink::open(&server.url(), &[TABLE]).await;
     assert_eq!(ignoring.write(vec![json(0, value)]).await.unwrap(), Some(1));
@@ -139,7 +127,7 @@ async fn a_field_without_a_column_goes_where_the_configuration_says() {
 
 #[tokio::test]
 async fn a_missing_table_is_made_of_the_first_records_and_grows_with_later_ones() {
-    let (server, pool) = server("select 1").await;
+    let (server, pool) = Server::with_schema("select 1").await;
     let pairs = [("table", "made"), ("auto.create", "true"), ("auto.evolve", "true"), ("pk.mode", "kafka")];
     let mut sink = Sink::open(&server.url(), &pairs).await;
     let first = vec![
@@ -165,7 +153,7 @@ async fn a_missing_table_is_made_of_the_first_records_and_grows_with_later_ones(
 
 #[tokio::test]
 async fn a_line_of_text_goes_into_its_column() {
-    let (server, pool) = server("create table items (id int, line text)").await;
+    let (server, pool) = Server::with_schema("create table items (id int, line text)").await;
     let mut sink = Sink::open(&server.url(), &[TABLE, ("value.column", "line")]).await;
     let lines = vec![
         record(0, Payload::Null, Payload::Bytes("plain {line}".into())),
@@ -182,7 +170,7 @@ async fn a_line_of_text_goes_into_its_column() {
 
 #[tokio::test]
 async fn a_table_that_changes_under_way_is_written_as_it_is_now() {
-    let (server, pool) = server("create table items (id int, name text)").await;
+    let (server, pool) = Server::with_schema("create table items (id int, name text)").await;
     let mut sink = Sink::open(&server.url(), &[TABLE]).await;
     assert_eq!(sink.write(vec![json(0, r#"{"id": 1}"#)]).await.unwrap(), Some(1));
     sqlx::raw_sql("alter table items alter id type bigint").execute(&pool).await.unwrap();

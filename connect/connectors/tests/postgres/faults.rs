@@ -13,13 +13,6 @@ use crate::sink::{Sink, config, ids, json, partition};
 const TABLE: (&str, &str) = ("table", "items");
 const FLUSH_TRIES: usize = 200;
 
-async fn server(schema: &'static str) -> (Server, PgPool) {
-    let server = Server::start().await;
-    let pool = server.pool().await;
-    sqlx::raw_sql(schema).execute(&pool).await.unwrap();
-    (server, pool)
-}
-
 /// As the worker does: again until it succeeds.
 async fn flush(sink: &mut Sink) -> i64 {
     for _ in 0..FLUSH_TRIES {
@@ -38,7 +31,7 @@ async fn stored_ids(pool: &PgPool) -> Vec<i64> {
 
 #[tokio::test]
 async fn nothing_is_lost_or_doubled_when_postgres_restarts() {
-    let (mut server, pool) = server("create table items (id bigint, name text)").await;
+    let (mut server, pool) = Server::with_schema("create table items (id bigint, name text)").await;
     let mut sink = Sink::open(&server.url(), &[TABLE, ("batch.rows", "100")]).await;
     assert_eq!(sink.write(ids(0..1000)).await.unwrap(), Some(1000));
     server.stop();
@@ -55,7 +48,7 @@ async fn nothing_is_lost_or_doubled_when_postgres_restarts() {
 /// commit: its `deferred` twin runs there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_cut_at_any_moment_loses_and_doubles_nothing() {
-    let (server, pool) = server(
+    let (server, pool) = Server::with_schema(
         "create table items (id bigint, name text);
          create function pause() returns trigger language plpgsql as 'begin perform pg_sleep(0.002); return null; end';
          create trigger within after insert on items for each statement execute function pause();
@@ -95,7 +88,7 @@ async fn a_connection_cut_at_any_moment_loses_and_doubles_nothing() {
 
 #[tokio::test]
 async fn what_only_a_person_can_mend_fails_at_once_and_says_how() {
-    let (server, pool) = server("create table items (id bigint, name text)").await;
+    let (server, pool) = Server::with_schema("create table items (id bigint, name text)").await;
     sqlx::raw_sql("create role reader login; grant select on items to reader; create table nokey (id int)")
         .execute(&pool)
         .await
@@ -129,7 +122,7 @@ async fn what_only_a_person_can_mend_fails_at_once_and_says_how() {
 
 #[tokio::test]
 async fn a_lock_that_somebody_holds_is_waited_for() {
-    let (server, pool) = server("create table items (id bigint, name text)").await;
+    let (server, pool) = Server::with_schema("create table items (id bigint, name text)").await;
     let mut sink = Sink::open(&server.url(), &[TABLE, ("statement.timeout", "1s")]).await;
     let mut holder = pool.begin().await.unwrap();
     sqlx::raw_sql("lock table items").execute(&mut *holder).await.unwrap();
@@ -143,7 +136,7 @@ async fn a_lock_that_somebody_holds_is_waited_for() {
 
 #[tokio::test]
 async fn dialling_names_the_server_and_the_table() {
-    let (server, _pool) = server("create table items (id bigint, name text)").await;
+    let (server, _pool) = Server::with_schema("create table items (id bigint, name text)").await;
     let connector = PostgresSink;
     let about = connector.dial(&config(&server.url(), &[TABLE])).await.unwrap();
     assert!(about.starts_with("PostgreSQL ") && about.contains("\"items\" with 2 columns"), "{about}");

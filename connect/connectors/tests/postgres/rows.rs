@@ -1,29 +1,17 @@
 //! Bad rows, upserts and deletes.
 
-use sqlx::{PgPool, Row};
 use weir_connect_api::ErrorClass;
 
-use crate::server::Server;
+use crate::server::{Server, text};
 use crate::sink::{Reported, Sink, ids, json, keyed, partition};
 
 const TABLE: (&str, &str) = ("table", "items");
 const UPSERT: [(&str, &str); 4] =
     [TABLE, ("insert.mode", "upsert"), ("pk.mode", "record_key"), ("delete.enabled", "true")];
 
-async fn server(schema: &'static str) -> (Server, PgPool) {
-    let server = Server::start().await;
-    let pool = server.pool().await;
-    sqlx::raw_sql(schema).execute(&pool).await.unwrap();
-    (server, pool)
-}
-
-async fn text(pool: &PgPool, sql: &'static str) -> Option<String> {
-    sqlx::query(sql).fetch_one(pool).await.unwrap().get(0)
-}
-
 #[tokio::test]
 async fn bad_rows_are_reported_alone_and_the_others_are_written() {
-    let (server, pool) = server(
+    let (server, pool) = Server::with_schema(
         "create table items (id int primary key, name varchar(5) not null, constraint small check (id < 1000));
          insert into items values (7, 'seven')",
     )
@@ -51,7 +39,7 @@ async fn bad_rows_are_reported_alone_and_the_others_are_written() {
 
 #[tokio::test]
 async fn a_row_that_only_a_deferred_constraint_refuses_is_found() {
-    let (server, pool) = server(
+    let (server, pool) = Server::with_schema(
         "create table parents (id int primary key); insert into parents values (1);
          create table items (id int, parent int references parents deferrable initially deferred)",
     )
@@ -66,7 +54,7 @@ async fn a_row_that_only_a_deferred_constraint_refuses_is_found() {
 
 #[tokio::test]
 async fn without_tolerance_a_bad_row_fails_the_task_and_nothing_moves() {
-    let (server, pool) = server("create table items (id int, name text)").await;
+    let (server, pool) = Server::with_schema("create table items (id int, name text)").await;
     let refusing = Reported { refuses: true, ..Reported::default() };
     let mut sink = Sink::start_with(&server.url(), &[TABLE], refusing).await;
     sink.task.open(&[partition()]).await.unwrap();
@@ -77,9 +65,10 @@ async fn without_tolerance_a_bad_row_fails_the_task_and_nothing_moves() {
 
 #[tokio::test]
 async fn the_last_record_of_a_key_counts_and_a_tombstone_deletes() {
-    let (server, pool) =
-        server("create table items (id int primary key, name text, tags text[], at timestamptz default '2000-01-01Z')")
-            .await;
+    let (server, pool) = Server::with_schema(
+        "create table items (id int primary key, name text, tags text[], at timestamptz default '2000-01-01Z')",
+    )
+    .await;
     let mut sink = Sink::open(&server.url(), &UPSERT).await;
     let records = vec![
         keyed(0, r#"{"id": 1}"#, Some(r#"{"name": "first", "tags": ["a", "b \"c\", \\d", null]}"#)),
@@ -102,7 +91,7 @@ async fn the_last_record_of_a_key_counts_and_a_tombstone_deletes() {
 
 #[tokio::test]
 async fn when_the_last_record_of_a_key_is_bad_the_one_before_counts() {
-    let (server, pool) = server("create table items (id int primary key, name varchar(5))").await;
+    let (server, pool) = Server::with_schema("create table items (id int primary key, name varchar(5))").await;
     let mut sink = Sink::open(&server.url(), &UPSERT).await;
     let records = vec![
         keyed(0, "1", Some(r#"{"name": "good"}"#)),
@@ -118,7 +107,7 @@ async fn when_the_last_record_of_a_key_is_bad_the_one_before_counts() {
 
 #[tokio::test]
 async fn a_table_of_keys_alone_takes_repeated_keys() {
-    let (server, pool) = server("create table items (id int primary key)").await;
+    let (server, pool) = Server::with_schema("create table items (id int primary key)").await;
     let mut sink = Sink::open(&server.url(), &[TABLE, ("insert.mode", "upsert"), ("pk.mode", "record_value")]).await;
     sink.write(vec![json(0, r#"{"id": 1}"#), json(1, r#"{"id": 1}"#)]).await.unwrap();
     assert_eq!(sink.write(vec![json(2, r#"{"id": 1}"#)]).await.unwrap(), Some(3));
@@ -127,7 +116,8 @@ async fn a_table_of_keys_alone_takes_repeated_keys() {
 
 #[tokio::test]
 async fn the_position_in_kafka_can_be_the_key() {
-    let (server, pool) = server("create table items (t text, p int, o bigint, name text, primary key (t, p, o))").await;
+    let (server, pool) =
+        Server::with_schema("create table items (t text, p int, o bigint, name text, primary key (t, p, o))").await;
     let mut sink =
         Sink::open(&server.url(), &[TABLE, ("insert.mode", "upsert"), ("pk.mode", "kafka"), ("pk.fields", "t,p,o")])
             .await;

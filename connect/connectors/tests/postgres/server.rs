@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Row as _};
 use tempfile::TempDir;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -17,6 +17,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// With what this SQL makes.
+    pub(crate) async fn with_schema(schema: &'static str) -> (Self, PgPool) {
+        let server = Self::start().await;
+        let pool = server.pool().await;
+        sqlx::raw_sql(schema).execute(&pool).await.unwrap();
+        (server, pool)
+    }
+
     pub(crate) async fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("weir-postgres-").tempdir().unwrap();
         if rustix::process::getuid().is_root() {
@@ -112,4 +120,9 @@ fn newest(name: &str) -> PathBuf {
         Some((version(&path)?, path.join("bin").join(name)))
     });
     programs.filter(|(_, program)| program.exists()).max().expect("these tests need the package postgresql").1
+}
+
+/// The first column of the first row.
+pub(crate) async fn text(pool: &PgPool, sql: &'static str) -> Option<String> {
+    sqlx::query(sql).fetch_one(pool).await.unwrap().get(0)
 }
