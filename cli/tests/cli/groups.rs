@@ -1,6 +1,6 @@
 //! Groups as their operator sees and moves them.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -61,7 +61,7 @@ fn committed(broker: &Broker, group: &str) -> Vec<(String, i64, i64)> {
 }
 
 /// Two topics of two partitions with ten records each, read to the end by group `g`.
-fn read_by_g() -> Broker {
+pub(crate) fn read_by_g() -> Broker {
     let broker = Broker::start();
     for topic in ["a", "b"] {
         broker.ok(&["topics", "create", topic, "-p", "2"]);
@@ -144,22 +144,4 @@ fn a_reset_says_what_it_cannot_do() {
         assert_eq!(found, code, "{arguments:?}: {stderr}");
         assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
     }
-}
-
-#[test]
-fn colours_are_for_terminals_that_want_them() {
-    let broker = read_by_g();
-    let weir = format!("{} groups list --bootstrap-server {}", env!("CARGO_BIN_EXE_weir"), broker.address);
-    let on_a_terminal = |variable: &str| {
-        let mut script = Command::new("script");
-        script.args(["-qec", &weir, "/dev/null"]).env_remove("NO_COLOR").stdin(Stdio::null());
-        if !variable.is_empty() {
-            script.env(variable, "1");
-        }
-        String::from_utf8(script.output().unwrap().stdout).unwrap()
-    };
-    assert!(on_a_terminal("").contains("\u{1b}[38;5;11mEmpty"), "{:?}", on_a_terminal(""));
-    let plain = on_a_terminal("NO_COLOR");
-    assert!(plain.contains("Empty") && !plain.contains('\u{1b}'), "{plain:?}");
-    assert!(!broker.ok(&["groups", "list"]).contains('\u{1b}'));
 }

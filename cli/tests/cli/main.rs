@@ -9,4 +9,5 @@ mod process;
 mod produce;
 mod proxy;
 mod reference;
+mod terminal;
 mod up;
