@@ -5,7 +5,7 @@
 //!
 //! `create` of an id that the index holds, or that the same request creates, is answered with 409 and not logged. What is
 //! still on its way through the log is not known here: a `create` behind another one is answered with 201, and the first
-//! document stays; behind a `delete` of an earlier request it may be refused.
+//! document stays. While deletes may be on their way, the index alone decides.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -15,13 +15,16 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::answer::ErrorAnswer;
 use super::{App, read_body};
 use crate::index::document::Action;
 use crate::limits::{BULK_ITEMS_MAX, ID_BYTES_MAX};
+
+/// A delete that is older has reached the index, unless nothing reads the log: commits are seconds apart.
+const DELETE_SETTLES_AFTER: Duration = Duration::from_secs(60);
 
 /// One action of a bulk request, on its way into the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +99,32 @@ async fn run(app: &App, index: Option<String>, body: Body) -> Result<Response, E
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// Refuses to create what exists already. Where the request also deletes, the index decides: it sees things in order.
+/// When a delete was last put into the log.
+#[derive(Default)]
+pub(super) struct Deletes {
+    last: Mutex<Option<Instant>>,
+}
+
+impl Deletes {
+    fn note(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether one may not have reached the index yet.
+    fn may_be_on_their_way(&self) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < DELETE_SETTLES_AFTER)
+    }
+}
+
+/// Refuses to create what exists already, unless a delete may come before it: the index sees things in order.
 async fn refuse_existing(app: &App, mut operations: Vec<Operation>) -> Result<Vec<Operation>, ErrorAnswer> {
     let has =
         |action: Action| operations.iter().flat_map(|operation| &operation.item).any(|item| item.action == action);
-    if !has(Action::Create) || has(Action::Delete) {
+    if has(Action::Delete) {
+        app.deletes.note();
+    }
+    if !has(Action::Create) || app.deletes.may_be_on_their_way() {
         return Ok(operations);
     }
     let node = Arc::clone(app.node.inner());

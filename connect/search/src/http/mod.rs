@@ -35,6 +35,7 @@ pub use bulk::{BulkAppendError, BulkItem, BulkLog};
 struct App {
     node: SearchNode,
     bulk: Option<Arc<dyn BulkLog>>,
+    deletes: Arc<bulk::Deletes>,
 }
 
 /// Serves the node on a listener until `shutdown` resolves; requests under way are finished. Without a log, `_bulk`
@@ -74,7 +75,7 @@ pub fn router(node: SearchNode, bulk: Option<Arc<dyn BulkLog>>) -> Router {
         .fallback(unknown)
         .layer(RequestDecompressionLayer::new())
         .layer(middleware::map_response(with_product))
-        .with_state(App { node, bulk })
+        .with_state(App { node, bulk, deletes: Arc::default() })
 }
 
 /// What shippers ask before they send.

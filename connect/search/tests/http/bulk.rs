@@ -90,9 +90,11 @@ async fn creating_what_exists_is_a_conflict_of_that_item() {
     // In another index the id is free, and replacing is no conflict.
     let other = create("t-0-3").replace("logs", "other") + &create("t-0-3").replace("create", "index");
     assert_eq!(outcomes(&server, &log, &other).await.0, [201, 201]);
-    // What the same request deletes before may be created: the index sees things in order.
-    let anew = "{\"delete\":{\"_index\":\"logs\",\"_id\":\"t-0-3\"}}\n".to_owned() + &create("t-0-3");
+    // What is deleted before may be created, also by the next request: the index sees things in order.
+    let delete = "{\"delete\":{\"_index\":\"logs\",\"_id\":\"t-0-3\"}}\n".to_owned();
+    let anew = delete + &create("t-0-3");
     assert_eq!(outcomes(&server, &log, &anew).await, (vec![200, 201], vec!["t-0-3".to_owned(); 2]));
+    assert_eq!(outcomes(&server, &log, &create("t-0-3")).await.0, [201]);
 }
 
 #[tokio::test]
