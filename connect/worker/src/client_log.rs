@@ -77,9 +77,9 @@ impl ClientLog {
 impl Told {
     fn line(&mut self, error: &KafkaError, reason: &str, now: Instant) -> Option<Line> {
         use RDKafkaErrorCode as Code;
+        // The end of a partition is an error without a code, and none to tell of.
         let code = error.rdkafka_error_code()?;
         let (level, message) = match code {
-            Code::PartitionEOF => return None,
             // Each client tells this of each broker; what counts is whether any is left.
             Code::BrokerTransportFailure | Code::Resolve => {
                 self.unreachable = reason.to_owned();
