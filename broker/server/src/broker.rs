@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
-use weir_control::metadata::MetadataImage;
+use weir_control::metadata::{MetadataImage, MetadataLog, MetadataRecord};
 use weir_storage::{LogDir, LogDirError};
 
 use crate::api::Context;
@@ -70,7 +70,8 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let settings = Settings::resolve(from_file)?;
     let dir = LogDir::open(&settings.log_dir, settings.node_id, None)?;
     let cluster_id = dir.cluster_id().to_owned();
-    let (metadata_log, image) = FileMetadataLog::open(&settings.log_dir)?;
+    let (mut metadata_log, mut image) = FileMetadataLog::open(&settings.log_dir)?;
+    begin_epochs(&mut metadata_log, &mut image, settings.node_id).await;
     let bound = bind_all(&settings.listeners).await?;
     let http = http::bind(&settings.http_listeners).await?;
 
@@ -137,6 +138,18 @@ impl Broker {
             std::panic::resume_unwind(panic.into_panic());
         }
         info!("broker stopped");
+    }
+}
+
+/// Each start begins new leader epochs. A log that cannot be written now will refuse changes, too; what is there is served.
+async fn begin_epochs(log: &mut FileMetadataLog, image: &mut MetadataImage, broker: i32) {
+    if image.partition_count() == 0 {
+        return;
+    }
+    let started = MetadataRecord::BrokerStarted { broker };
+    match log.append(std::slice::from_ref(&started)).await {
+        Ok(()) => image.apply(&started),
+        Err(error) => warn!(%error, "the leader epochs stay as they were before the start"),
     }
 }
 

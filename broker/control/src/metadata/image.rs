@@ -94,6 +94,7 @@ impl MetadataImage {
                 };
                 self.apply_partition(*topic_id, *partition, state);
             }
+            MetadataRecord::BrokerStarted { broker } => self.begin_epochs(*broker),
             MetadataRecord::RemoveTopic { topic_id } => self.remove_topic(*topic_id),
             MetadataRecord::Config { resource, key, value } => self.apply_config(resource, key, value.as_deref()),
             MetadataRecord::ProducerIds { next_producer_id } => self.next_producer_id = *next_producer_id,
@@ -110,6 +111,13 @@ impl MetadataImage {
                 partitions.push(state);
                 self.partition_count += 1;
             }
+        }
+    }
+
+    fn begin_epochs(&mut self, broker: i32) {
+        for topic in self.topics.values_mut() {
+            let led = Arc::make_mut(topic).partitions.iter_mut().filter(|partition| partition.leader == broker);
+            led.for_each(|partition| partition.leader_epoch += 1);
         }
     }
 

@@ -29,6 +29,9 @@ pub enum MetadataRecord {
     },
     /// `value: None` removes the setting.
     Config { resource: ConfigResource, key: String, value: Option<String> },
+    /// The broker begins to lead what it led before its stop or crash, each partition under a new leader epoch: what a
+    /// reader saw and a crash took is not taken for what was written in its place.
+    BrokerStarted { broker: i32 },
     /// Producer ids below this one are given out.
     ProducerIds { next_producer_id: i64 },
 }

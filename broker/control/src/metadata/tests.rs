@@ -43,6 +43,18 @@ fn a_removed_topic_takes_its_settings_with_it() {
 }
 
 #[test]
+fn a_broker_that_starts_raises_the_epochs_of_what_it_leads_and_of_nothing_else() {
+    let mut image = image_with("orders", 2);
+    let topic_id = image.topic("orders").unwrap().id;
+    let (replicas, isr) = (vec![2], vec![2]);
+    image.apply(&MetadataRecord::Partition { topic_id, partition: 1, replicas, isr, leader: 2, leader_epoch: 7 });
+    image.apply(&MetadataRecord::BrokerStarted { broker: 1 });
+    image.apply(&MetadataRecord::BrokerStarted { broker: 1 });
+    let epochs: Vec<i32> = image.topic("orders").unwrap().partitions.iter().map(|p| p.leader_epoch).collect();
+    assert_eq!(epochs, [2, 7]);
+}
+
+#[test]
 fn an_image_is_rebuilt_by_its_own_records() {
     let image = image_with("orders", 3);
     let mut copy = MetadataImage::default();

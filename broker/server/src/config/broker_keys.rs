@@ -189,7 +189,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .cluster_wide(),
     row("min.insync.replicas", Kind::Int, "1", "Default of the topic key min.insync.replicas.")
         .at_least(1)
-        .not_yet()
         .cluster_wide(),
     row("node.id", Kind::Int, "1", "This broker's id. Weir's own default.").at_least(0).synonyms(&[same("broker.id")]),
     row("num.partitions", Kind::Int, "1", "Partitions of topics that are created without saying how many.").at_least(1),

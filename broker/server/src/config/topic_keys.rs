@@ -137,9 +137,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Kind::Int,
         "1",
         &[same("min.insync.replicas")],
-        "In-sync replicas that an acks=all write needs.",
+        "In-sync replicas that an acks=all write needs; never more than the topic has replicas, as in Kafka, so that one broker always has enough.",
     )
-    .at_least(1).not_yet(),
+    .at_least(1),
     row(
         "preallocate",
         Kind::Boolean,

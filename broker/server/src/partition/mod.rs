@@ -244,7 +244,12 @@ impl Partition {
     }
 
     pub(crate) fn epoch_end_offset(&self, leader_epoch: i32) -> Result<(i32, i64), PartitionError> {
-        Ok(self.lock().open_log()?.epoch_end_offset(leader_epoch))
+        let mut state = self.lock();
+        let current = state.leader_epoch;
+        let log = state.open_log()?;
+        // The log knows an epoch from its first record on.
+        let has_no_record = leader_epoch == current && log.latest_epoch() != Some(current);
+        Ok(if has_no_record { (current, log.log_end_offset()) } else { log.epoch_end_offset(leader_epoch) })
     }
 
     /// Deletes the records below `to`, or below the high watermark for `None`; answers the new log start offset.

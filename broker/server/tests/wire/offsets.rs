@@ -9,6 +9,7 @@ use weir_types::compression::Compression;
 use crate::harness::*;
 
 const OFFSET_OUT_OF_RANGE: i16 = 1;
+const FENCED_LEADER_EPOCH: i16 = 74;
 const UNKNOWN_LEADER_EPOCH: i16 = 75;
 
 async fn list(client: &mut Client, timestamp: i64) -> (i64, i64) {
@@ -62,20 +63,37 @@ async fn deleted_records_are_gone_and_the_rest_stays() {
     assert_eq!(list(&mut broker.client().await, -2).await.0, 6, "over a restart too");
 }
 
+/// Error, epoch and end offset.
+async fn end_of_epoch(client: &mut Client, current_leader_epoch: i32, leader_epoch: i32) -> (i16, i32, i64) {
+    let partition = OffsetForLeaderPartition::default()
+        .with_current_leader_epoch(current_leader_epoch)
+        .with_leader_epoch(leader_epoch);
+    let topic = OffsetForLeaderTopic::default().with_topic(topic_name("orders")).with_partitions(vec![partition]);
+    let response = client.call(4, &OffsetForLeaderEpochRequest::default().with_topics(vec![topic])).await;
+    let end = &response.topics[0].partitions[0];
+    (end.error_code, end.leader_epoch, end.end_offset)
+}
+
 #[tokio::test]
 async fn the_current_leader_epoch_ends_at_the_logs_end_and_later_ones_are_unknown() {
     let broker = TestBroker::start(&[]).await;
     let mut client = broker.client_with_topic("orders", 1).await;
     client.produce("orders", 0, batch(&["a", "b"])).await;
-    let mut ask = async |current_leader_epoch, leader_epoch| {
-        let partition = OffsetForLeaderPartition::default()
-            .with_current_leader_epoch(current_leader_epoch)
-            .with_leader_epoch(leader_epoch);
-        let topic = OffsetForLeaderTopic::default().with_topic(topic_name("orders")).with_partitions(vec![partition]);
-        let response = client.call(4, &OffsetForLeaderEpochRequest::default().with_topics(vec![topic])).await;
-        let end = response.topics[0].partitions[0].clone();
-        (end.error_code, end.leader_epoch, end.end_offset)
-    };
-    assert_eq!(ask(-1, 0).await, (0, 0, 2));
-    assert_eq!(ask(3, 0).await, (UNKNOWN_LEADER_EPOCH, -1, -1));
+    assert_eq!(end_of_epoch(&mut client, -1, 0).await, (0, 0, 2));
+    assert_eq!(end_of_epoch(&mut client, 3, 0).await, (UNKNOWN_LEADER_EPOCH, -1, -1));
+}
+
+#[tokio::test]
+async fn a_start_begins_a_new_leader_epoch_and_readers_of_the_old_one_are_told() {
+    let broker = TestBroker::start(&[]).await;
+    let mut client = broker.client_with_topic("orders", 1).await;
+    client.produce("orders", 0, batch(&["a", "b"])).await;
+    let broker = broker.restart(&[]).await;
+    let mut client = broker.client().await;
+    assert_eq!(end_of_epoch(&mut client, 0, 0).await, (FENCED_LEADER_EPOCH, -1, -1));
+    assert_eq!(end_of_epoch(&mut client, 1, 0).await, (0, 0, 2));
+    assert_eq!(end_of_epoch(&mut client, 1, 1).await, (0, 1, 2), "it has no record yet");
+    client.produce("orders", 0, batch(&["c"])).await;
+    assert_eq!(end_of_epoch(&mut client, 1, 0).await, (0, 0, 2));
+    assert_eq!(end_of_epoch(&mut client, 1, 1).await, (0, 1, 3));
 }

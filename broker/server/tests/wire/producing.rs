@@ -128,3 +128,12 @@ async fn log_append_time_is_the_brokers_and_is_answered() {
     let answer = client.produce("stamped", 0, batch(&["a"])).await;
     assert!((before..=now_ms()).contains(&answer.log_append_time_ms), "{answer:?}");
 }
+
+#[tokio::test]
+async fn one_replica_is_enough_whatever_min_insync_replicas_says_as_in_kafka() {
+    let broker = TestBroker::start(&[]).await;
+    let mut client = broker.client().await;
+    assert_eq!(client.create_topic("orders", 1, &[("min.insync.replicas", "2")]).await, 0);
+    let written = client.produce("orders", 0, batch(&["a"])).await;
+    assert_eq!((written.error_code, written.base_offset), (0, 0));
+}

@@ -125,6 +125,11 @@ impl Log {
         self.epochs.end_offset(leader_epoch, self.log_end_offset)
     }
 
+    /// The leader epoch of the last record.
+    pub fn latest_epoch(&self) -> Option<i32> {
+        self.epochs.entries().last().map(|&(epoch, _)| epoch)
+    }
+
     /// The leader epoch of the record at `offset`.
     pub fn epoch_at(&self, offset: i64) -> Option<i32> {
         self.epochs.at(offset)
