@@ -11,4 +11,5 @@ mod java_tools;
 mod kafka_python;
 mod kcat;
 mod pipeline;
+mod recovery;
 mod worker;
