@@ -176,7 +176,10 @@ impl Running {
         if let Some(search) = &self.search {
             banner.line("search", format!("http://{}", banner::host_port(search.addresses())));
         }
-        banner.line("data", settings.data_dir.display().to_string());
+        // A worker keeps everything in topics.
+        if self.broker.is_some() || self.search.is_some() {
+            banner.line("data", settings.data_dir.display().to_string());
+        }
         banner
     }
 }
