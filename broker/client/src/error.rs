@@ -20,7 +20,7 @@ pub enum ClientError {
     Unknown { address: String, api: &'static str },
     #[error("`{0}` is not an address: host:port")]
     Address(String),
-    #[error("{what}: {error:?}{}", detail(message.as_deref()))]
+    #[error("{what}: {}", in_words(*error, message.as_deref()))]
     Refused { what: String, error: ResponseError, message: Option<String> },
     #[error("{what}: unknown error code {code}")]
     UnknownCode { what: String, code: i16 },
@@ -30,8 +30,16 @@ pub enum ClientError {
     Leaderless(String),
 }
 
-fn detail(message: Option<&str>) -> String {
-    message.map(|text| format!(" ({text})")).unwrap_or_default()
+/// What the commonest errors mean to a person, and what to do; the broker's own words for the others.
+fn in_words(error: ResponseError, message: Option<&str>) -> String {
+    let meaning = match error {
+        ResponseError::UnknownTopicOrPartition => "does not exist; `weir topics list` shows what does",
+        ResponseError::TopicAlreadyExists => "exists already",
+        ResponseError::GroupIdNotFound => "does not exist; `weir groups list` shows what does",
+        ResponseError::NonEmptyGroup => "has members; stop them first",
+        _ => return format!("{error:?}{}", message.map(|text| format!(" ({text})")).unwrap_or_default()),
+    };
+    format!("{meaning} ({error:?})")
 }
 
 impl ClientError {

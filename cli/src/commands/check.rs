@@ -101,10 +101,10 @@ impl Report {
         for (what, answer) in &self.dialled {
             match answer {
                 Ok(answer) => text.push_str(&format!("{}: {what}: {answer}\n", self.file)),
-                Err(error) => text.push_str(&format!("{}: {what}: no answer: {error}\n", self.file)),
+                Err(error) => text.push_str(&format!("{}: {what}: {error}\n", self.file)),
             }
         }
-        if problems.is_empty() {
+        if problems.is_empty() && self.dialled.iter().all(|(_, answer)| answer.is_ok()) {
             text.push_str(&format!("{}: {}: nothing is wrong\n", self.file, in_words(counts)));
         }
         text

@@ -74,7 +74,7 @@ fn topics_are_created_listed_altered_and_deleted() {
     assert_eq!(broker.ok(&["topics", "create", "orders", "--if-not-exists"]), "orders exists already\n");
     let (code, _, stderr) = broker.weir(&["topics", "create", "orders"]);
     assert_eq!(code, 1);
-    assert!(stderr.starts_with("weir: topic orders: TopicAlreadyExists"), "{stderr}");
+    assert!(stderr.starts_with("weir: topic orders: exists already (TopicAlreadyExists)"), "{stderr}");
     broker.ok(&[
         "topics",
         "alter",
@@ -94,7 +94,7 @@ fn topics_are_created_listed_altered_and_deleted() {
     assert!(listed.starts_with("TOPIC   PARTITIONS  REPLICAS  ID\norders  3           1         "), "{listed}");
     let (code, stdout, stderr) = broker.weir(&["topics", "delete", "nope", "orders"]);
     assert_eq!((code, stdout.as_str()), (1, "deleted orders\n"));
-    assert!(stderr.contains("topic nope: UnknownTopicOrPartition"), "{stderr}");
+    assert!(stderr.contains("topic nope: does not exist; `weir topics list` shows what does"), "{stderr}");
     assert_eq!(broker.ok(&["topics", "list", "-o", "json"]), "[]\n");
 }
 

@@ -47,7 +47,7 @@ pub enum LogDirError {
     NewerVersion { path: PathBuf, found: i32, known: i32 },
     #[error("{}: {reason}", path.display())]
     Malformed { path: PathBuf, reason: String },
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; log.dirs has to be a folder that can be written", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
