@@ -1,11 +1,11 @@
 //! Everything that can be said of a configuration without acting on it.
 
 use weir_broker::Properties;
-use weir_broker::config::layers::{BrokerLayers, Overrides};
+use weir_broker::config::check_properties;
 use weir_broker::config::table::{Honoured, Scope, find};
-use weir_broker::config::{Settings, check_properties};
 use weir_connect::Plugins;
 
+use super::broker::check_together;
 use super::{Config, ConfigError};
 
 /// What a check found in one file, each with its place.
@@ -51,11 +51,8 @@ impl Config {
                 findings.warnings.push(format!("{}: `{key}` has no effect in this version", property.origin));
             }
         }
-        // How keys go together can be said once each is right.
         if findings.problems.len() == before {
-            let (file, none) = (self.broker_properties(data_dir), Overrides::new());
-            let layers = BrokerLayers { file: &file, dynamic_broker: &none, dynamic_default: &none };
-            findings.problems.extend(Settings::resolve(layers).err().map(|error| error.to_string()));
+            findings.sort_out(check_together(&self.broker_properties(data_dir)));
         }
     }
 

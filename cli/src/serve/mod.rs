@@ -101,6 +101,9 @@ impl Running {
         let mut connectors =
             if parts.worker { config.checked_connectors(&plugins(&Services::default()))? } else { Vec::new() };
         let told = config.worker(None)?;
+        if parts.broker == BrokerPart::Here {
+            config.check_broker(&data_dir)?;
+        }
         // Ports are held before anything is opened, too: whoever asks early waits, and is answered.
         let rest = if parts.worker { listeners::bind("connect.listeners", &told.listeners).await? } else { Vec::new() };
         let search_sockets = match &search {

@@ -37,6 +37,15 @@ fn what_is_wrong_is_told_with_file_line_column_and_the_nearest_key() {
 }
 
 #[test]
+fn what_is_wrong_is_told_before_a_port_is_asked_for() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listeners = format!("{{listeners: 'http://{}'}}", taken.local_addr().unwrap());
+    let yaml = format!("search: {listeners}\nconnect: {listeners}\nbroker:\n  log.retenton.ms: 5\n");
+    let expected = "weir: weir.yaml:4:3: unknown key `log.retenton.ms`; did you mean `log.retention.ms`?\n";
+    assert_eq!(refused(&[("weir.yaml", &yaml)], &["up", "-c", "weir.yaml"]), expected);
+}
+
+#[test]
 fn kafkas_file_is_read_with_its_lines() {
     let said = refused(
         &[("server.properties", "# Kafka's\nnode.id=1\n\nlog.segment.bytes = \\\n  small\n")],
