@@ -110,6 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_cannot_be_read_is_an_error_and_not_an_empty_file() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(read_offsets(dir.path()).is_err());
+        assert!(read_topic_id(dir.path()).is_err());
+        assert_eq!(read_topic_id(&dir.path().join("partition.metadata")).unwrap(), None);
+    }
+
+    #[test]
     fn offsets_survive_and_look_as_kafka_writes_them() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("recovery-point-offset-checkpoint");

@@ -49,7 +49,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Kind::Long,
         "60000",
         &[same("log.segment.delete.delay.ms")],
-        "How long a deleted file stays on disk.",
+        "How long a deleted segment stays on disk. Those of a deleted topic go at once: who reads them still keeps them open.",
     )
     .at_least(0),
     row(
