@@ -19,14 +19,14 @@ pub type SourceOffset = Map<String, Json>;
 ///
 /// The worker commits `offset_after` once every record here and of all earlier batches of the same partition is
 /// acknowledged by the broker (or dropped by a filter, or dead-lettered). `records` may be empty: then only the
-/// offset moves.
+/// offset moves. Without an `offset_after` the worker forgets the partition's offset, in the same order.
 #[derive(Debug)]
 pub struct SourceBatch {
     pub partition: SourcePartition,
     pub records: Vec<Record>,
     /// What the source cannot make a proper record of. `errors.tolerance` decides what becomes of it.
     pub rejected: Vec<RejectedRecord>,
-    pub offset_after: SourceOffset,
+    pub offset_after: Option<SourceOffset>,
 }
 
 /// A record as far as the source could make it, and what is wrong with it.

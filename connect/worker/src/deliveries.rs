@@ -36,7 +36,8 @@ pub(crate) struct Deliveries {
 #[derive(Debug)]
 struct Batch {
     unsettled: usize,
-    offset_after: SourceOffset,
+    /// `None` forgets the source partition.
+    offset_after: Option<SourceOffset>,
     /// The lowest acknowledged offset per place: where a recovery has to begin while this batch is not covered.
     lowest: BTreeMap<PlaceId, i64>,
 }
@@ -87,7 +88,12 @@ impl Deliveries {
     }
 
     /// Registers a batch of `records` records that are about to be sent.
-    pub(crate) fn hand_out(&mut self, source_partition: String, records: usize, offset_after: SourceOffset) -> BatchId {
+    pub(crate) fn hand_out(
+        &mut self,
+        source_partition: String,
+        records: usize,
+        offset_after: Option<SourceOffset>,
+    ) -> BatchId {
         let id = self.next_id;
         self.next_id += 1;
         self.unsettled_records += records;
@@ -133,7 +139,7 @@ impl Deliveries {
                 due = self.batches.remove(id).map(|batch| batch.offset_after).or(due);
                 queue.pop_front();
             }
-            offsets.extend(due.map(|offset| (partition.clone(), Some(offset))));
+            offsets.extend(due.map(|offset| (partition.clone(), offset)));
         }
         self.queues.retain(|_, queue| !queue.is_empty());
         if offsets.is_empty() {
@@ -165,8 +171,8 @@ mod tests {
 
     use super::*;
 
-    fn offset(position: u64) -> SourceOffset {
-        json!({"position": position}).as_object().unwrap().clone()
+    fn offset(position: u64) -> Option<SourceOffset> {
+        json!({"position": position}).as_object().cloned()
     }
 
     fn due(deliveries: &mut Deliveries) -> Vec<(String, u64)> {
@@ -215,6 +221,16 @@ mod tests {
         assert_eq!(due(&mut deliveries), []);
         deliveries.acknowledged(first, "t", 0, 0);
         assert_eq!(due(&mut deliveries), [("a".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_partition_is_forgotten_only_behind_its_records() {
+        let mut deliveries = Deliveries::default();
+        let last = deliveries.hand_out("a".to_owned(), 1, offset(1));
+        deliveries.hand_out("a".to_owned(), 0, None);
+        assert!(deliveries.take_due().is_empty());
+        deliveries.acknowledged(last, "t", 0, 0);
+        assert_eq!(deliveries.take_due().offsets, [("a".to_owned(), None)]);
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(crate) fn definition() -> ConfigDef {
             .default("2s")
             .range(0, 3_600_000)
             .importance(Importance::Low),
+        ConfigKey::new("forget.after", Duration, "How long a file must be gone, while the connector runs, before its position is forgotten; should it come back, it is read from its beginning. 0 forgets none.")
+            .default("30d")
+            .importance(Importance::Low),
         ConfigKey::new("open.files.max", Int, "The most files held open at a time.").default("512").range(1, 100_000).importance(Importance::Low),
         ConfigKey::new("batch.bytes.max", Size, "The most bytes read before records are handed on.")
             .default("4MiB")
@@ -96,6 +99,7 @@ pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     pub(crate) rotate_wait: Duration,
     pub(crate) close_quiet: Duration,
+    pub(crate) forget_after: Option<Duration>,
     pub(crate) open_files_max: usize,
     pub(crate) batch_bytes_max: usize,
     pub(crate) batch_records_max: usize,
@@ -125,6 +129,7 @@ impl TypedConfig for Settings {
             _ => Encoding::Utf8,
         };
         let ignore_older = config.duration("ignore.older");
+        let forget_after = config.duration("forget.after");
         Ok(Self {
             paths: config.list("paths").into_iter().map(str::to_owned).collect(),
             exclude,
@@ -147,6 +152,7 @@ impl TypedConfig for Settings {
             poll_interval: config.duration("poll.interval"),
             rotate_wait: config.duration("rotate.wait"),
             close_quiet: config.duration("close.quiet"),
+            forget_after: (!forget_after.is_zero()).then_some(forget_after),
             open_files_max: config.usize("open.files.max"),
             batch_bytes_max: usize::try_from(config.size_bytes("batch.bytes.max")).unwrap_or(usize::MAX),
             batch_records_max: config.usize("batch.records.max"),

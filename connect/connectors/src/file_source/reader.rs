@@ -282,7 +282,7 @@ impl RecordMaker {
             partition: stream.partition.clone(),
             records,
             rejected,
-            offset_after: identity::offset(&stream.mark, &stream.path),
+            offset_after: Some(identity::offset(&stream.mark, &stream.path)),
         }
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct Roster {
     compressed: HashMap<FileKey, Held>,
     /// Files that held, at the last look, what a stream reads from its original.
     copies: HashMap<FileKey, StreamId>,
+    /// Source partitions of streams that are no longer remembered, until the worker is told.
+    forgotten: Vec<SourcePartition>,
 }
 
 impl Roster {
@@ -340,6 +342,25 @@ impl Roster {
         Ok(None)
     }
 
+    /// Forgets the streams whose file has been gone for `limit`: one that comes back later is a new one.
+    pub(crate) fn forget_gone(&mut self, now: Instant, limit: Duration) {
+        let Self { streams, forgotten, .. } = self;
+        streams.retain(|_, stream| match stream.presence {
+            Presence::Gone { since } | Presence::Replaced { since }
+                if now.saturating_duration_since(since) >= limit =>
+            {
+                forgotten.push(stream.partition.clone());
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// The source partitions of streams that were forgotten since the last call.
+    pub(crate) fn take_forgotten(&mut self) -> Vec<SourcePartition> {
+        std::mem::take(&mut self.forgotten)
+    }
+
     fn forget_the_oldest(&mut self) {
         let excess = self.streams.len().saturating_sub(STREAMS_MAX);
         let lost = self.streams.iter().filter_map(|(&id, stream)| match stream.presence {
@@ -349,7 +370,8 @@ impl Roster {
         let mut lost: Vec<_> = if excess > 0 { lost.collect() } else { Vec::new() };
         lost.sort();
         for (_, id) in lost.into_iter().take(excess) {
-            self.streams.remove(&id);
+            let stream = self.streams.remove(&id);
+            self.forgotten.extend(stream.map(|stream| stream.partition));
         }
     }
 }

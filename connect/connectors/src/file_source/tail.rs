@@ -152,6 +152,7 @@ impl Tail {
             self.look_at_open_files();
         }
         let mut pass = Pass::default();
+        pass.batches.extend(self.roster.take_forgotten().into_iter().map(forgetting));
         let (mut bytes, mut records) = (0, 0);
         for id in self.streams_in_turn() {
             if !self.is_due(now, id) {
@@ -182,6 +183,9 @@ impl Tail {
         self.roster.observe(now, &sightings, NewFiles { at_end, not_before }, &mut Disk);
         if self.name_newer_siblings(&mut sightings) {
             self.roster.observe(now, &sightings, NewFiles { at_end: false, not_before }, &mut Disk);
+        }
+        if let Some(limit) = self.settings.forget_after {
+            self.roster.forget_gone(now, limit);
         }
         let streams = &self.roster.streams;
         self.readers.retain(|id, _| streams.contains_key(id));
@@ -344,4 +348,9 @@ impl Tail {
             }
         }
     }
+}
+
+/// Tells the worker to forget a file's position.
+fn forgetting(partition: SourcePartition) -> SourceBatch {
+    SourceBatch { partition, records: Vec::new(), rejected: Vec::new(), offset_after: None }
 }

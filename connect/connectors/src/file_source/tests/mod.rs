@@ -25,6 +25,8 @@ const STEP: Duration = Duration::from_millis(700);
 /// Passes without a record after which a file counts as read.
 const QUIET_PASSES: usize = 8;
 
+type Committed = HashMap<String, (SourcePartition, SourceOffset)>;
+
 /// A folder, a topic, and a worker whose clock goes as fast as the test wants.
 struct World {
     folder: TempDir,
@@ -33,7 +35,7 @@ struct World {
     now: Instant,
     topic: Vec<Record>,
     pending: Vec<SourceBatch>,
-    committed: HashMap<String, (SourcePartition, SourceOffset)>,
+    committed: Committed,
 }
 
 impl World {
@@ -93,8 +95,7 @@ impl World {
     fn acknowledge(&mut self) {
         for batch in self.pending.drain(..) {
             self.topic.extend(batch.records);
-            self.committed
-                .insert(serde_json::to_string(&*batch.partition).unwrap(), (batch.partition, batch.offset_after));
+            commit(&mut self.committed, batch.partition, batch.offset_after);
         }
     }
 
@@ -130,8 +131,7 @@ impl World {
             }
             may_commit &= is_whole && random.random_bool(0.8);
             if may_commit {
-                self.committed
-                    .insert(serde_json::to_string(&*batch.partition).unwrap(), (batch.partition, batch.offset_after));
+                commit(&mut self.committed, batch.partition, batch.offset_after);
             }
         }
         self.restart();
@@ -161,6 +161,14 @@ impl World {
 
 fn settings(config: &[(String, String)]) -> Settings {
     Settings::new(&definition().parse(&config.iter().cloned().collect()).unwrap()).unwrap()
+}
+
+fn commit(committed: &mut Committed, partition: SourcePartition, offset: Option<SourceOffset>) {
+    let key = serde_json::to_string(&*partition).unwrap();
+    match offset {
+        Some(offset) => committed.insert(key, (partition, offset)),
+        None => committed.remove(&key),
+    };
 }
 
 fn append(path: &Path, bytes: &[u8]) {

@@ -292,3 +292,22 @@ fn a_real_logrotate_loses_and_doubles_nothing() {
         assert_eq!(sorted(world.lines()), expected(0, written + 5), "{method}");
     }
 }
+
+#[test]
+fn the_position_of_a_file_that_is_gone_for_long_is_forgotten_and_no_other() {
+    let mut world = World::new("*.log", &[("forget.after", "1h")]);
+    world.append("gone.log", "one\n");
+    world.append("stays.log", "two\n");
+    assert_eq!(sorted(world.new_lines()).len(), 2);
+    world.remove("gone.log");
+    world.settle();
+    world.now += Duration::from_secs(3000);
+    world.settle();
+    assert_eq!(world.committed.len(), 2, "it may come back yet");
+    world.now += Duration::from_secs(700);
+    world.settle();
+    let kept: Vec<_> = world.committed.keys().collect();
+    assert!(kept.len() == 1 && kept[0].contains("stays.log"), "{kept:?}");
+    world.restart();
+    assert_eq!(world.new_lines(), Vec::<String>::new(), "the other one's position is known");
+}
