@@ -18,6 +18,15 @@ import wire
 from brokers import KAFKA_VERSION, ROOT, WEIR
 
 OUT = ROOT / "docs/benchmarks.md"
+NOTES = """How to read it:
+
+- Ratios of one run on one machine are what counts; figures of different machines do not compare.
+- Both brokers run side by side and are measured in turn. A first round, with which a JVM gets warm, is dropped; of the
+  others the best two count, because noise only ever adds.
+- "start after kill -9" is the time until every partition of the loaded topic tells its end, not until the port is open.
+- The pipelines are measured from the first row or document that is there: what comes before it are the three seconds of
+  `group.initial.rebalance.delay.ms`. `\\copy` reads a file with the same rows into a table of the same shape.
+"""
 
 
 def against(what, weir, peer, target, met):
@@ -119,7 +128,7 @@ def main():
         print(table(rows[-8:]), file=sys.stderr, flush=True)
     revision = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     page = (f"# Benchmarks\n\nMeasured {datetime.date.today()} by `make bench` (`tests/bench/run.py {' '.join(chosen)}`), revision {revision}, "
-            f"beside Apache Kafka {KAFKA_VERSION} with its default settings and a 1 GiB heap, on {machine.describe()}.\n\n{table(rows)}\n")
+            f"beside Apache Kafka {KAFKA_VERSION} with its default settings and a 1 GiB heap, on {machine.describe()}.\n\n{table(rows)}\n\n{NOTES}")
     print(page)
     if not sys.argv[1:]:
         OUT.write_text(page)
