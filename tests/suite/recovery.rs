@@ -1,14 +1,20 @@
-//! What a file tail finds again after a crash: records that were delivered and not yet committed, in files that come
-//! and go.
+//! What is neither lost nor doubled when work changes hands: a file tail finds again what it had delivered before a crash,
+//! a sink's tasks pass partitions on.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 use weir_tests::clients::kcat;
-use weir_tests::http;
+use weir_tests::http::{self, client};
+use weir_tests::postgres::Postgres;
+use weir_tests::process::{Process, run};
 use weir_tests::wait::wait_until;
-use weir_tests::weir::{Weir, Worker};
+use weir_tests::weir::{Weir, Worker, command};
+
+use crate::pipeline::exactly_once;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const LINES: usize = 300;
@@ -66,4 +72,50 @@ async fn a_file_that_was_away_while_another_was_committed_is_not_sent_twice() ->
     found.sort();
     assert_eq!(found, expected);
     Ok(())
+}
+
+const NUMBERS: u64 = 60_000;
+const PARTITIONS: usize = 4;
+
+/// `{"n": 0}`, `{"n": 1}`, … into all partitions of `numbers`, slowly enough that tasks change meanwhile.
+fn numbers(weir: &Weir) -> Result<Process> {
+    let mut create = command(&["topics", "create", "numbers", "--partitions", &PARTITIONS.to_string()])?;
+    create.env("WEIR_BOOTSTRAP_SERVER", weir.bootstrap());
+    run(create)?;
+    let mut produce = Command::new("sh");
+    let script = format!(
+        "for k in $(seq 0 59); do seq $((k * 1000)) $((k * 1000 + 999)) | sed 's/.*/&:{{\"n\": &}}/'; sleep 0.2; done \
+         | kcat -P -b {} -t numbers -K : -X enable.idempotence=true",
+        weir.bootstrap()
+    );
+    produce.args(["-c", &script]);
+    Process::start("numbers", produce, &weir.folder().join("numbers.log"))
+}
+
+#[tokio::test]
+async fn partitions_pass_from_task_to_task_and_each_record_is_written_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let postgres = Postgres::start().await?;
+    let pool = postgres.pool().await?;
+    sqlx::raw_sql("create table numbers (n bigint)").execute(&pool).await?;
+    let weir = Weir::up(folder.path(), &["group.initial.rebalance.delay.ms: 0"], "").await?;
+    let _producing = numbers(&weir)?;
+    let count = async || {
+        let counted = sqlx::query_as("select count(*) from numbers").fetch_one(&pool).await;
+        counted.map_or(0, |(count,): (i64,)| count.unsigned_abs())
+    };
+    let url = format!("{}/connectors/rows/config", weir.connect());
+    for tasks in [1, 4, 2, 3, 1] {
+        let config = json!({
+            "connector.class": "postgres", "topics": "numbers", "url": postgres.url(), "table": "numbers",
+            "tasks.max": tasks.to_string(),
+        });
+        let request = client().put(&url).header("content-type", "application/json").body(config.to_string());
+        anyhow::ensure!(request.send().await?.status().is_success());
+        let before = count().await;
+        wait_until("rows to arrive", LIMIT, async || count().await > before).await.with_context(|| weir.log())?;
+    }
+    wait_until("all rows", LIMIT, async || count().await >= NUMBERS).await.with_context(|| weir.log())?;
+    let rows: Vec<(i64,)> = sqlx::query_as("select n from numbers").fetch_all(&pool).await?;
+    exactly_once("Postgres", rows.into_iter().map(|(n,)| n.unsigned_abs()), NUMBERS)
 }

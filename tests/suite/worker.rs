@@ -80,7 +80,10 @@ async fn states_of_tasks_show_what_is_wanted_of_their_connector() -> Result<()> 
         wait_until(wish, LIMIT, async || states(connector, tasks).await).await?;
         if wish == "pause" {
             assert!(metric("weir_connect_task_state{connector=\"tail\",state=\"PAUSED\",task=\"0\"} 1").await);
+            assert!(metric("weir_connect_tasks{state=\"PAUSED\"} 1").await);
         }
+        let of_tail = usize::from(wish == "resume");
+        assert!(metric(&format!("weir_connect_tasks{{state=\"RUNNING\"}} {}", 1 + of_tail)).await, "{wish}");
     }
     let restart = async |query: &str| -> Result<(u16, Json)> {
         let answer = client().post(format!("{connect}/connectors/tail/restart{query}")).send().await?;
@@ -93,6 +96,8 @@ async fn states_of_tasks_show_what_is_wanted_of_their_connector() -> Result<()> 
     let (status, shown) = restart("?includeTasks=true&onlyFailed=true").await?;
     assert_eq!((status, shown["tasks"][0]["state"].as_str()), (202, Some("RUNNING")), "nothing failed: {shown}");
     assert_eq!(restart("").await?.0, 204);
+    assert_eq!(client().delete(format!("{connect}/connectors/tail")).send().await?.status().as_u16(), 204);
+    assert!(metric("weir_connect_tasks{state=\"RUNNING\"} 1").await && !metric("connector=\"tail\"").await);
     Ok(())
 }
 
@@ -113,6 +118,9 @@ async fn a_failed_task_says_why_and_whether_it_is_started_again() -> Result<()> 
     };
     wait_until("the first failure", LIMIT, async || failed("started again after ").await).await?;
     wait_until("the last", LIMIT, async || failed("not started again after 2 restarts: ").await).await?;
+    let (metrics, counted) = (format!("{}/metrics", weir.http()), "weir_connect_tasks{state=\"FAILED\"} 1");
+    let is_counted = async || http::text(&metrics).await.is_ok_and(|metrics| metrics.contains(counted));
+    wait_until("the failed task to be counted", LIMIT, is_counted).await?;
     let output = command(&["connect", "status", "tail", "--url", &connect])?.output()?;
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(table.contains("FAILED") && table.contains("not started again"), "{table}");
