@@ -22,12 +22,18 @@ impl Config {
 
     pub(crate) fn broker_properties(&self, data_dir: &Path) -> Properties {
         let mut properties = self.broker.clone();
-        if !properties.contains_key(LOG_DIRS) && !properties.contains_key(LOG_DIR) {
+        if self.told_log_dirs().is_none() {
             let folder = data_dir.join(FOLDER).display().to_string();
             let origin = self.process.get("data").map_or("default", |property| &property.origin);
             properties.insert(LOG_DIRS.to_owned(), Property::new(folder, origin));
         }
         properties
+    }
+
+    /// Where the broker's own keys put its data, if they say so; Kafka's `log.dirs` goes before `log.dir`.
+    pub(crate) fn told_log_dirs(&self) -> Option<&str> {
+        let property = self.broker.get(LOG_DIRS).or_else(|| self.broker.get(LOG_DIR))?;
+        Some(&property.value)
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     tokio::select! {
         running = Running::start(&config, parts, logging) => {
             let running = running?;
-            print_text(&running.banner(&settings).text(began.elapsed()))?;
+            print_text(&running.banner(&config, &settings).text(began.elapsed()))?;
             let signal = signals.next().await;
             info!(signal, "stopping");
             tokio::spawn(async move {
@@ -163,7 +163,7 @@ impl Running {
         stopped
     }
 
-    fn banner(&self, settings: &ProcessSettings) -> Banner {
+    fn banner(&self, config: &Config, settings: &ProcessSettings) -> Banner {
         let mut banner = Banner::default();
         if let Some(broker) = &self.broker {
             banner.line("kafka", banner::host_port(broker.kafka_addresses()));
@@ -179,8 +179,12 @@ impl Running {
         if let Some(search) = &self.search {
             banner.line("search", format!("http://{}", banner::host_port(search.addresses())));
         }
+        let log_dirs = config.told_log_dirs().filter(|_| self.broker.is_some());
+        if let Some(folder) = log_dirs {
+            banner.line("log.dirs", folder.to_owned());
+        }
         // A worker keeps everything in topics.
-        if self.broker.is_some() || self.search.is_some() {
+        if (self.broker.is_some() && log_dirs.is_none()) || self.search.is_some() {
             banner.line("data", settings.data_dir.display().to_string());
         }
         banner

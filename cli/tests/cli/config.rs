@@ -1,6 +1,6 @@
 use std::fs;
 
-use crate::process::{outcome, weir};
+use crate::process::{Process, free_port, outcome, weir};
 
 /// What `weir …` says in a folder with these files.
 fn refused(files: &[(&str, &str)], arguments: &[&str]) -> String {
@@ -33,6 +33,20 @@ fn what_is_wrong_is_told_with_file_line_column_and_the_nearest_key() {
         ),
     ] {
         assert_eq!(refused(&[("weir.yaml", yaml)], &up), format!("weir: {expected}\n"));
+    }
+}
+
+#[test]
+fn the_banner_says_where_the_brokers_own_keys_put_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    for (key, place) in [("log.dirs", "logs"), ("log.dir", "old-logs")] {
+        let kafka = free_port();
+        let file = format!("listeners=PLAINTEXT://localhost:{kafka}\nhttp.listeners=\n{key}={place}\n");
+        fs::write(folder.path().join("server.properties"), file).unwrap();
+        let weir = Process::start(folder.path(), &["broker", "--log-level", "error", "-c", "server.properties"]);
+        assert_eq!(weir.banner[1..], [format!("  kafka    localhost:{kafka}"), format!("  log.dirs {place}")]);
+        assert!(folder.path().join(place).join("meta.properties").exists());
+        assert!(!folder.path().join("weir-data").exists());
     }
 }
 
