@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use weir_connect_api::{Connector, ErrorClass};
 use weir_connectors::postgres_sink::PostgresSink;
 
@@ -131,6 +131,31 @@ async fn a_lock_that_somebody_holds_is_waited_for() {
     assert!(error.is_retriable() && error.message.contains("57014"), "{error}");
     holder.rollback().await.unwrap();
     assert_eq!(flush(&mut sink).await, 10);
+    assert_eq!(stored_ids(&pool).await.len(), 10);
+}
+
+#[tokio::test]
+async fn a_server_that_has_no_connection_left_is_waited_for() {
+    let (server, pool) = Server::with_schema(
+        "create role busy login connection limit 1; grant all on schema public to busy;
+         create table items (id bigint, name text); alter table items owner to busy",
+    )
+    .await;
+    let url = server.url().replace("weir@", "busy@");
+    let holder = sqlx::PgConnection::connect(&url).await.unwrap();
+    let mut sink = Sink::start(&url, &[TABLE]).await;
+    let error = sink.task.open(&[partition()]).await.unwrap_err();
+    assert!(error.is_retriable() && error.message.contains("53300"), "{error}");
+    holder.close().await.unwrap();
+    // The server may take a moment to notice.
+    for _ in 0..FLUSH_TRIES {
+        match sink.task.open(&[partition()]).await {
+            Ok(_) => break,
+            Err(error) => assert!(error.is_retriable(), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(sink.write(ids(0..10)).await.unwrap(), Some(10));
     assert_eq!(stored_ids(&pool).await.len(), 10);
 }
 
