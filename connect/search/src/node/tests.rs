@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use prometheus::Registry;
@@ -17,24 +17,40 @@ fn open(dir: &Path) -> SearchNode {
     SearchNode::open(config(dir), &Registry::new()).unwrap()
 }
 
-/// What a kill -9 leaves: the files as they are at this moment, opened by a new process.
+/// What a kill -9 leaves: the files as they are at this moment, opened by a new process. The index's own threads go on
+/// writing and deleting meanwhile, and a copy that files changed under is no moment's picture: it is made anew.
 fn crash(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    copy_dir(dir, copy.path());
-    copy
+    for _ in 0..100 {
+        let before = files(dir);
+        let copy = tempfile::tempdir().unwrap();
+        if before.is_ok() && copy_files(dir, copy.path()).is_ok() && files(dir).ok() == before.ok() {
+            return copy;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{} never stood still long enough to be copied", dir.display());
 }
 
-fn copy_dir(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy_dir(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
+/// Every file below a folder, with its size in bytes.
+fn files(dir: &Path) -> io::Result<BTreeMap<PathBuf, u64>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        match fs::metadata(&path)? {
+            folder if folder.is_dir() => found.extend(files(&path)?),
+            file => drop(found.insert(path, file.len())),
         }
     }
+    Ok(found)
+}
+
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+    for path in files(from)?.into_keys() {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap())?;
+        fs::copy(&path, &target)?;
+    }
+    Ok(())
 }
 
 fn document(offset: i64, timestamp_ms: i64) -> Document {
