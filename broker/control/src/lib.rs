@@ -1,7 +1,9 @@
-//! Decisions: groups, offsets, the metadata image. Pure: `step(now, event) -> effects`.
+//! Decisions: groups, offsets, lag, the metadata image. Pure: `step(now, event) -> effects`.
 //!
 //! Invariants: no I/O, no async, no clock.
 
 pub mod groups;
+
+pub mod lag;
 
 pub mod metadata;

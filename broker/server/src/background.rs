@@ -1,4 +1,5 @@
-//! What tidies up while the broker runs: flushes and rolls by time, retention, compaction, checkpoints.
+//! What goes on by itself while the broker runs: flushes and rolls by time, retention, compaction, checkpoints, looks at
+//! the groups' lag.
 //!
 //! One loop calls passes; each pass goes over all partitions, holds a partition's lock only for a bounded piece of work,
 //! and never runs beside itself.
@@ -49,6 +50,7 @@ struct Due {
     retention: Instant,
     compaction: Instant,
     checkpoint: Instant,
+    lag: Instant,
 }
 
 impl Due {
@@ -59,11 +61,12 @@ impl Due {
             retention: now + settings.retention_check_interval,
             compaction: now + settings.cleaner_backoff,
             checkpoint: now + settings.checkpoint_interval,
+            lag: now,
         }
     }
 
     fn next(&self) -> Instant {
-        self.roll.min(self.retention).min(self.compaction).min(self.checkpoint)
+        self.roll.min(self.retention).min(self.compaction).min(self.checkpoint).min(self.lag)
     }
 
     fn pass(&mut self, cx: &Context) {
@@ -90,6 +93,9 @@ impl Due {
         if is_due(&mut self.compaction, settings.cleaner_backoff) && settings.cleaner_enabled {
             let limits = CompactionLimits { memory_bytes_max: settings.cleaner_memory_bytes_max };
             for_each(cx, |partition| compact(cx, partition, &limits));
+        }
+        if is_due(&mut self.lag, cx.lags.look_interval()) {
+            drop(cx.lags.look());
         }
         if is_due(&mut self.checkpoint, settings.checkpoint_interval)
             && let Err(error) = cx.partitions.write_checkpoints()

@@ -20,7 +20,7 @@ use crate::background;
 use crate::config::layers::{BrokerLayers, Overrides};
 use crate::config::listeners::Endpoint;
 use crate::config::{BrokerConfig, ConfigError, Properties, Settings, check_properties};
-use crate::groups::{GroupMetrics, Groups, OFFSETS_TOPIC, PartitionsLog};
+use crate::groups::{self, GroupLags, GroupMetrics, Groups, OFFSETS_TOPIC, PartitionsLog};
 use crate::http;
 use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
 use crate::metrics::{Metrics, scrape};
@@ -86,11 +86,12 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     if let Some(topic) = partitions.topic_named(OFFSETS_TOPIC) {
         groups.open(topic.partitions.len());
     }
-    config.registry.register(Box::new(GroupMetrics::new(Arc::clone(&groups), Arc::clone(&partitions))?))?;
+    let lags = Arc::new(GroupLags::new(groups, Arc::clone(&partitions), settings.groups.lag.clone()));
+    config.registry.register(Box::new(GroupMetrics::new(Arc::clone(&lags))?))?;
     let (node_id, log) = (settings.node_id, Box::new(metadata_log));
     let metadata = Metadata::new(config.properties, node_id, image, log, Arc::clone(&partitions))?;
     let advertised = with_bound_ports(&settings.advertised_listeners, &settings.listeners, &bound);
-    let cx = Arc::new(Context::new(node_id, cluster_id, advertised, Arc::new(metadata), partitions, groups, metrics));
+    let cx = Arc::new(Context::new(node_id, cluster_id, advertised, Arc::new(metadata), partitions, lags, metrics));
 
     let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let limits = Arc::new(Limits::new(settings.request_bytes_in_flight_max.unwrap_or_else(memory_share_bytes)));
@@ -103,7 +104,8 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let http_addresses = http.addresses();
     // The Kafka listeners accept by now: whoever is answered finds the broker ready, and waits for other parts at most.
     let is_ready = config.is_ready.unwrap_or_else(|| Arc::new(|| true));
-    http.serve(config.registry, config.routes, is_ready, &tasks, &stop);
+    let routes = config.routes.merge(groups::routes(Arc::clone(&cx.lags)));
+    http.serve(config.registry, routes, is_ready, &tasks, &stop);
     info!(node_id = settings.node_id, addresses = ?kafka_addresses, "broker started");
     Ok(Broker { kafka_addresses, http_addresses, stop, cut, tasks, cx, flusher_threads })
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `…-offset-checkpoint` | version `0`, count, then `topic partition offset` |
 //! | `leader-epoch-checkpoint` | version `0`, count, then `epoch start-offset` |
+//! | `append-time-checkpoint` | version `0`, count, then `base-offset next-offset from-ms until-ms` (not Kafka's) |
 //! | `partition.metadata` | `version: 0`, `topic_id: <id>` |
 //!
 //! Never guesses: a file that is malformed is an error that names file and line.
@@ -15,6 +16,7 @@ use std::path::Path;
 use weir_types::{TopicId, TopicPartition};
 
 use crate::fs::{Durability, Fs};
+use crate::log::Region;
 
 const VERSION: &str = "0";
 
@@ -81,6 +83,23 @@ pub(crate) fn write_epochs(fs: &Fs, path: &Path, epochs: &[(i32, i64)]) -> io::R
     let text = render(epochs.iter().map(|(epoch, start)| format!("{epoch} {start}")));
     // What a crash loses of it, recovery finds again in the batches.
     fs.replace(path, text.as_bytes(), Durability::PageCache)
+}
+
+pub(crate) fn read_append_times(path: &Path) -> io::Result<Vec<Region>> {
+    read_lines(path, |line| {
+        let mut words = line.split_ascii_whitespace().map(|word| word.parse().ok());
+        let mut next = || words.next().flatten();
+        let region = Region { base_offset: next()?, next_offset: next()?, from_ms: next()?, until_ms: next()? };
+        words.next().is_none().then_some(region)
+    })
+}
+
+pub(crate) fn write_append_times(fs: &Fs, path: &Path, regions: &[Region]) -> io::Result<()> {
+    let line = |region: &Region| {
+        format!("{} {} {} {}", region.base_offset, region.next_offset, region.from_ms, region.until_ms)
+    };
+    // What a crash loses of it is estimated.
+    fs.replace(path, render(regions.iter().map(line)).as_bytes(), Durability::PageCache)
 }
 
 /// The topic id in a partition's `partition.metadata`; `None` if there is no such file.

@@ -12,6 +12,7 @@ pub(crate) const INDEX: &str = "index";
 pub(crate) const TIME_INDEX: &str = "timeindex";
 pub(crate) const SNAPSHOT: &str = "snapshot";
 pub(crate) const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
+pub(crate) const APPEND_TIME_CHECKPOINT: &str = "append-time-checkpoint";
 pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
 /// Ends of names that a crash may leave behind.
 pub(crate) const DELETED: &str = ".deleted";

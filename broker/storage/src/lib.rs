@@ -28,8 +28,8 @@ pub use compaction::{CompactionError, CompactionJob, CompactionLimits, Compactio
 pub use config::LogConfig;
 pub use dir::{Checkpoints, DiskUsage, FoundPartition, LogDir, LogDirError};
 pub use log::{
-    AppendError, AppendOrigin, Appended, Closed, FileRange, FlushTicket, Log, OpenError, OpenOptions, ReadError,
-    RecoveryReport, RetentionReport,
+    AppendError, AppendOrigin, AppendTimes, Appended, Closed, FileRange, FlushTicket, Log, OpenError, OpenOptions,
+    ReadError, RecoveryReport, RetentionReport,
 };
 pub use producers::ProducerState;
 pub use segment::TimestampAndOffset;

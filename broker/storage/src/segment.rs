@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use weir_types::batch::{NO_TIMESTAMP, RecordBatchHeader};
 
@@ -123,6 +124,13 @@ impl Segment {
 
     pub(crate) fn file(&self) -> io::Result<Arc<File>> {
         self.log.get(&self.folder.fs, || self.log_path())
+    }
+
+    /// When the log file was last written, in milliseconds since 1970; 0 if that cannot be told.
+    pub(crate) fn changed_ms(&self) -> i64 {
+        let changed = std::fs::metadata(self.log_path()).and_then(|metadata| metadata.modified());
+        let since_epoch = changed.ok().and_then(|changed| changed.duration_since(UNIX_EPOCH).ok());
+        since_epoch.map_or(0, |elapsed| elapsed.as_millis() as i64)
     }
 
     pub(crate) fn indexes(&mut self) -> io::Result<&mut Indexes> {

@@ -10,7 +10,7 @@ use weir_types::TopicPartition;
 use super::event::{GroupError, Join, Joined, JoinedMember, Now, Protocol, Reply, RequestId, Synced};
 use super::offsets::CommittedOffset;
 use super::records::{CoordinatorRecord, GroupMetadataValue, RecordError, group_metadata_key};
-use super::subscription::subscribed_topics;
+use super::subscription::{has_partitions, subscribed_topics};
 use super::turn::Turn;
 use super::{MEMBERS_MAX, Member, RebalanceReason};
 
@@ -146,6 +146,15 @@ impl Group {
 
     pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.members.values()
+    }
+
+    /// Consumers of a stable group that were assigned nothing.
+    pub fn idle_member_count(&self) -> usize {
+        if self.state() != GroupState::Stable || self.protocol_type() != CONSUMER_PROTOCOL_TYPE {
+            return 0;
+        }
+        let is_idle = |member: &&Member| has_partitions(&member.assignment) != Some(true);
+        self.members.values().filter(is_idle).count()
     }
 
     /// What has been committed and is durable.

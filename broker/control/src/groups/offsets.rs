@@ -142,6 +142,12 @@ impl Group {
         );
     }
 
+    /// Whether what it has committed in the topic says how far it is behind: not if it has members, and all of them left
+    /// the topic.
+    pub fn is_reading(&self, topic: &str) -> bool {
+        self.members.is_empty() || self.is_subscribed(topic)
+    }
+
     /// Whether members read the topic, as far as can be known: what can't be read counts as everything.
     fn is_subscribed(&self, topic: &str) -> bool {
         !self.members.is_empty() && self.subscribed_topics.as_ref().is_none_or(|topics| topics.contains(topic))

@@ -6,7 +6,7 @@ use weir_control::metadata::MetadataImage;
 
 use crate::config::Settings;
 use crate::config::listeners::Endpoint;
-use crate::groups::Groups;
+use crate::groups::{GroupLags, Groups};
 use crate::metadata::{Metadata, ProducerIds};
 use crate::metrics::{ApiMetrics, Metrics};
 use crate::partition::Partitions;
@@ -21,6 +21,7 @@ pub(crate) struct Context {
     pub producer_ids: ProducerIds,
     pub partitions: Arc<Partitions>,
     pub groups: Arc<Groups>,
+    pub lags: Arc<GroupLags>,
     pub metrics: Arc<Metrics>,
     /// By row of the table of APIs.
     pub(super) api_metrics: Vec<ApiMetrics>,
@@ -41,12 +42,12 @@ impl Context {
         advertised: Vec<Endpoint>,
         metadata: Arc<Metadata>,
         partitions: Arc<Partitions>,
-        groups: Arc<Groups>,
+        lags: Arc<GroupLags>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let api_metrics = super::table_metrics(&metrics);
-        let producer_ids = ProducerIds::default();
-        Self { node_id, cluster_id, advertised, metadata, producer_ids, partitions, groups, metrics, api_metrics }
+        let (producer_ids, groups) = (ProducerIds::default(), Arc::clone(lags.groups()));
+        Self { node_id, cluster_id, advertised, metadata, producer_ids, partitions, groups, lags, metrics, api_metrics }
     }
 
     /// The settings that count now.

@@ -34,7 +34,7 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: DescribeLogDirsRe
         let partitions = partitions.iter().map(|partition| {
             DescribeLogDirsPartition::default()
                 .with_partition_index(partition.name.partition)
-                .with_partition_size(partition.size_bytes() as i64)
+                .with_partition_size(partition.published().size_bytes() as i64)
         });
         DescribeLogDirsTopic::default().with_name(topic_name(&name)).with_partitions(partitions.collect())
     });

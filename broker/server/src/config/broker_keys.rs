@@ -52,6 +52,22 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "How long the first member of an empty group waits for others before the first rebalance ends.",
     )
     .at_least(0),
+    row("group.lag.warn.min.ms", Kind::Long, "60000", "A group whose lag is shorter is never WARN. Weir's own key.")
+        .at_least(0),
+    row(
+        "group.lag.warn.min.records",
+        Kind::Long,
+        "100",
+        "A group whose lag in a partition is smaller is never WARN. Weir's own key.",
+    )
+    .at_least(0),
+    row(
+        "group.lag.window.ms",
+        Kind::Long,
+        "300000",
+        "How long a group has to stand still, or its lag not to fall, until its status says so. Weir's own key.",
+    )
+    .at_least(1000),
     row("group.max.session.timeout.ms", Kind::Int, "1800000", "The longest session timeout that a member may ask for.")
         .at_least(0),
     row(

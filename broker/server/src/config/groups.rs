@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use weir_control::groups::GroupConfig;
+use weir_control::lag::LagConfig;
 
 use super::ConfigError;
 use super::settings::Reader;
@@ -12,6 +13,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct GroupSettings {
     pub config: GroupConfig,
+    pub lag: LagConfig,
     pub retention_check_interval: Duration,
     /// Of `__consumer_offsets`, when it is created.
     pub topic_partition_count: i32,
@@ -35,6 +37,11 @@ impl GroupSettings {
                 group_size_max: read.count("group.max.size")?,
                 offset_metadata_bytes_max: read.count("offset.metadata.max.bytes")?,
                 offsets_retention: MINUTE * u32::try_from(retention_minutes).unwrap_or(u32::MAX),
+            },
+            lag: LagConfig {
+                window: read.duration("group.lag.window.ms")?,
+                warn_min_records: read.number("group.lag.warn.min.records")?,
+                warn_min: read.duration("group.lag.warn.min.ms")?,
             },
             retention_check_interval: read.duration("offsets.retention.check.interval.ms")?,
             topic_partition_count: read.number("offsets.topic.num.partitions")? as i32,

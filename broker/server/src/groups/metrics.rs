@@ -8,60 +8,64 @@ use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounterVec, IntGaugeVec, Opts};
+use prometheus::{CounterVec, GaugeVec, Opts};
 use weir_control::groups::{Group, GroupState};
+use weir_control::lag::{GroupLag, PartitionLag};
 use weir_types::limits::METRIC_SERIES_MAX;
 
-use super::Groups;
-use crate::partition::Partitions;
+use super::lag::GroupLags;
+use crate::clock::now_ms;
 
 /// Where series beyond [`METRIC_SERIES_MAX`] go together.
 const OTHER: &str = "__other__";
 
 /// Values by label values, in order, so that the series that are shown stay the same ones.
-type Series = BTreeMap<Vec<Arc<str>>, i64>;
+type Series = BTreeMap<Vec<Arc<str>>, f64>;
 
 #[derive(Default)]
 struct Scrape {
-    states: BTreeMap<GroupState, i64>,
+    states: BTreeMap<GroupState, f64>,
+    state: Series,
     members: Series,
+    members_idle: Series,
     rebalances: Series,
     committed: Series,
     last_commit: Series,
     lag: Series,
     lag_max: Series,
+    lag_seconds: Series,
+    lag_status: Series,
+    lost: Series,
+    unconsumed_retention: Series,
 }
 
 /// Registered once per broker.
 pub(crate) struct GroupMetrics {
-    groups: Arc<Groups>,
-    partitions: Arc<Partitions>,
+    lags: Arc<GroupLags>,
     /// Empty: a scrape fills its own.
     families: Vec<Desc>,
 }
 
 impl GroupMetrics {
-    pub(crate) fn new(groups: Arc<Groups>, partitions: Arc<Partitions>) -> prometheus::Result<Self> {
+    pub(crate) fn new(lags: Arc<GroupLags>) -> prometheus::Result<Self> {
         let families = collectors(&Scrape::default())?.iter().flat_map(|family| family.desc()).cloned().collect();
-        Ok(Self { groups, partitions, families })
+        Ok(Self { lags, families })
     }
 
     fn scrape(&self) -> Scrape {
         let mut scrape = Scrape::default();
         for state in GroupState::ALL {
-            scrape.states.insert(state, 0);
+            scrape.states.insert(state, 0.0);
         }
-        let mut commits = Vec::new();
-        self.groups.read_loaded(|group| {
-            scrape.add(group);
-            let offsets = group.offsets().iter();
-            commits.extend(offsets.map(|(partition, offset)| (group.id().clone(), partition.clone(), offset.offset)));
-        });
-        // The groups' locks are free again: what follows looks at partitions.
-        for (group, partition, offset) in commits {
-            let found = self.partitions.partition(&partition.topic, partition.partition);
-            let Some(end) = found.and_then(|found| found.offsets().ok()) else { continue };
-            scrape.add_lag(&group, &partition.topic, (end.high_watermark - offset).max(0));
+        self.lags.groups().read_loaded(|group| scrape.add(group));
+        let tracker = self.lags.look();
+        let now_ms = now_ms();
+        for lag in tracker.groups() {
+            scrape.lag_status.insert(vec![lag.group.clone()], f64::from(lag.status as u8));
+            for partition in &lag.partitions {
+                let retention = self.lags.unconsumed_retention_ratio(partition, now_ms);
+                scrape.add_lag(&lag, partition, retention, now_ms);
+            }
         }
         scrape
     }
@@ -70,23 +74,39 @@ impl GroupMetrics {
 impl Scrape {
     fn add(&mut self, group: &Group) {
         let id = group.id();
-        *self.states.entry(group.state()).or_default() += 1;
-        self.members.insert(vec![id.clone()], group.members().len() as i64);
+        *self.states.entry(group.state()).or_default() += 1.0;
+        for state in GroupState::ALL {
+            let is_in_it = f64::from(u8::from(group.state() == state));
+            self.state.insert(vec![id.clone(), state.as_str().into()], is_in_it);
+        }
+        self.members.insert(vec![id.clone()], group.members().len() as f64);
+        self.members_idle.insert(vec![id.clone()], group.idle_member_count() as f64);
         for (reason, count) in group.rebalances() {
-            self.rebalances.insert(vec![id.clone(), reason.as_str().into()], count.cast_signed());
+            self.rebalances.insert(vec![id.clone(), reason.as_str().into()], count as f64);
         }
         for (partition, offset) in group.offsets() {
-            *self.committed.entry(vec![id.clone(), partition.topic.clone()]).or_default() += offset.offset;
-            let last = self.last_commit.entry(vec![id.clone()]).or_default();
-            *last = (*last).max(offset.commit_timestamp_ms / 1000);
+            *self.committed.entry(vec![id.clone(), partition.topic.clone()]).or_default() += offset.offset as f64;
+            at_least(&mut self.last_commit, vec![id.clone()], offset.commit_timestamp_ms as f64 / 1000.0);
         }
     }
 
-    fn add_lag(&mut self, group: &Arc<str>, topic: &Arc<str>, lag: i64) {
-        *self.lag.entry(vec![group.clone(), topic.clone()]).or_default() += lag;
-        let max = self.lag_max.entry(vec![group.clone()]).or_default();
-        *max = (*max).max(lag);
+    fn add_lag(&mut self, group: &GroupLag<'_>, lag: &PartitionLag<'_>, retention: Option<f64>, now_ms: i64) {
+        let labels = || vec![group.group.clone(), lag.partition.topic.clone()];
+        let records = lag.position.lag_records() as f64;
+        *self.lag.entry(labels()).or_default() += records;
+        at_least(&mut self.lag_max, vec![group.group.clone()], records);
+        at_least(&mut self.lag_seconds, labels(), lag.position.lag_ms(now_ms) as f64 / 1000.0);
+        *self.lost.entry(labels()).or_default() += lag.lost_records_total as f64;
+        if let Some(ratio) = retention {
+            at_least(&mut self.unconsumed_retention, labels(), ratio);
+        }
     }
+}
+
+/// Of several partitions the worst one counts.
+fn at_least(series: &mut Series, labels: Vec<Arc<str>>, value: f64) {
+    let shown = series.entry(labels).or_default();
+    *shown = shown.max(value);
 }
 
 impl Collector for GroupMetrics {
@@ -109,7 +129,14 @@ fn collectors(scrape: &Scrape) -> prometheus::Result<Vec<Box<dyn Collector>>> {
     let states = scrape.states.iter().map(|(state, count)| (vec![Arc::from(state.as_str())], *count)).collect();
     Ok(vec![
         gauge("weir_groups", "Groups that this broker coordinates.", &["state"], &states)?,
+        gauge_of_each("weir_group_state", "1 for the state that the group is in.", &["group", "state"], &scrape.state)?,
         gauge("weir_group_members", "Members of the group.", &["group"], &scrape.members)?,
+        gauge(
+            "weir_group_members_idle",
+            "Members of a stable group that got no partition.",
+            &["group"],
+            &scrape.members_idle,
+        )?,
         counter("weir_group_rebalances_total", "Rebalances of the group.", &["group", "reason"], &scrape.rebalances)?,
         counter(
             "weir_group_committed_offset_total",
@@ -135,6 +162,31 @@ fn collectors(scrape: &Scrape) -> prometheus::Result<Vec<Box<dyn Collector>>> {
             &["group"],
             &scrape.lag_max,
         )?,
+        gauge_of_each(
+            "weir_group_lag_seconds",
+            "How long the first record that the group has not read has been in the topic, by the broker's clock; 0 when it \
+             has read all.",
+            &["group", "topic"],
+            &scrape.lag_seconds,
+        )?,
+        gauge_of_each(
+            "weir_group_lag_status",
+            "0 OK, 1 WARN, 2 REWOUND, 3 STALLED, 4 STOPPED, 5 LOST.",
+            &["group"],
+            &scrape.lag_status,
+        )?,
+        counter(
+            "weir_group_lost_records_total",
+            "Records that were deleted before the group read them, since this broker coordinates it.",
+            &["group", "topic"],
+            &scrape.lost,
+        )?,
+        gauge_of_each(
+            "weir_group_unconsumed_retention_ratio",
+            "How near retention is to records that the group has not read: at 1 it deletes the first of them.",
+            &["group", "topic"],
+            &scrape.unconsumed_retention,
+        )?,
     ])
 }
 
@@ -145,20 +197,20 @@ fn gauge_of_each(name: &str, help: &str, labels: &[&str], series: &Series) -> pr
 }
 
 fn gauge(name: &str, help: &str, labels: &[&str], series: &Series) -> prometheus::Result<Box<dyn Collector>> {
-    let family = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    let family = GaugeVec::new(Opts::new(name, help), labels)?;
     for_each_shown(series, |values, value| family.with_label_values(values).add(value));
     Ok(Box::new(family))
 }
 
 fn counter(name: &str, help: &str, labels: &[&str], series: &Series) -> prometheus::Result<Box<dyn Collector>> {
-    let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+    let family = CounterVec::new(Opts::new(name, help), labels)?;
     for_each_shown(series, |values, value| {
-        family.with_label_values(values).inc_by(u64::try_from(value).unwrap_or_default());
+        family.with_label_values(values).inc_by(value);
     });
     Ok(Box::new(family))
 }
 
-fn for_each_shown(series: &Series, mut show: impl FnMut(&[&str], i64)) {
+fn for_each_shown(series: &Series, mut show: impl FnMut(&[&str], f64)) {
     for (index, (values, value)) in series.iter().enumerate() {
         let values: Vec<&str> = if index < METRIC_SERIES_MAX {
             values.iter().map(|value| &**value).collect()
@@ -175,7 +227,7 @@ mod tests {
 
     #[test]
     fn series_beyond_the_limit_are_counted_together() {
-        let series = (0..METRIC_SERIES_MAX + 5).map(|index| (vec![Arc::from(format!("g{index:06}"))], 1)).collect();
+        let series = (0..METRIC_SERIES_MAX + 5).map(|index| (vec![Arc::from(format!("g{index:06}"))], 1.0)).collect();
         let families = gauge("weir_group_members", "Members.", &["group"], &series).unwrap().collect();
         let metrics = families[0].get_metric();
         assert_eq!(metrics.len(), METRIC_SERIES_MAX + 1);

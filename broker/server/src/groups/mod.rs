@@ -6,9 +6,11 @@
 //!
 //! Never: holds a shard's lock across an await; answers from a shard that has not read its partition to the end.
 
+mod lag;
 mod log;
 mod metrics;
 mod partitioner;
+mod rest;
 mod shard;
 
 #[cfg(test)]
@@ -25,8 +27,10 @@ use weir_control::groups::{
 };
 use weir_types::TopicPartition;
 
+pub(crate) use lag::GroupLags;
 pub(crate) use log::{OffsetsLog, PartitionsLog};
 pub(crate) use metrics::GroupMetrics;
+pub(crate) use rest::routes;
 use shard::Shard;
 
 /// Kafka's name for the topic that holds groups and their offsets.

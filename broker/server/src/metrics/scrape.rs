@@ -1,6 +1,6 @@
 //! What is read when `/metrics` is asked: sizes, counts and states that would be wasteful to keep up to date.
 //!
-//! Takes each partition's lock for a moment, one after another, and never while a log is read.
+//! Takes no lock of a partition: it reads what they publish.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -117,8 +117,8 @@ impl Scrape {
         let mut by_state = HashMap::from([("online", 0), ("offline", 0)]);
         let (mut series, mut total_bytes) = (0, 0);
         for topic in self.cx.partitions.topics() {
-            let size_bytes: u64 = topic.partitions.iter().map(|partition| partition.size_bytes()).sum();
-            let segments: usize = topic.partitions.iter().map(|partition| partition.segment_count()).sum();
+            let size_bytes: u64 = topic.partitions.iter().map(|partition| partition.published().size_bytes()).sum();
+            let segments: usize = topic.partitions.iter().map(|partition| partition.published().segment_count()).sum();
             total_bytes += size_bytes;
             series += 1;
             if series <= METRIC_SERIES_MAX {
@@ -126,7 +126,7 @@ impl Scrape {
                 gauges.log_segments.with_label_values(&[&*topic.name]).set(segments as f64);
             }
             for partition in &topic.partitions {
-                *by_state.entry(if partition.is_online() { "online" } else { "offline" }).or_default() += 1;
+                *by_state.entry(if partition.published().is_online() { "online" } else { "offline" }).or_default() += 1;
             }
         }
         for (state, count) in by_state {

@@ -2,30 +2,35 @@
 //!
 //! [`Partition`] guards one log with a short lock that is never held across an await; [`Partitions`] finds partitions by
 //! topic and follows the metadata image; [`flush`] makes appends durable in rounds; [`waiters`] wakes whoever waits for an
-//! offset; [`recovery`] opens everything on start and closes it on shutdown.
+//! offset; [`published`] shows where a partition stands to whoever only looks; [`recovery`] opens everything on start and closes it on shutdown.
 //!
 //! Invariants: an append happens on the task that received it; with `log.flush=sync` the high watermark never passes a
 //! byte that is not on disk; every move of the high watermark, every deletion and every failure wakes all who wait.
 
 pub(crate) mod flush;
+mod published;
 mod recovery;
 mod registry;
 mod waiters;
 
 use std::ops::RangeTo;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use tracing::error;
-use weir_storage::{AppendError, AppendOrigin, Appended, FileRange, Log, LogConfig, ReadError, TimestampAndOffset};
+use weir_storage::{
+    AppendError, AppendOrigin, AppendTimes, Appended, FileRange, Log, LogConfig, ReadError, TimestampAndOffset,
+};
 use weir_types::TopicPartition;
 
 use crate::clock::now_ms;
 use crate::config::settings::FlushPolicy;
 use crate::metrics::TopicMetrics;
 use flush::Flusher;
+use published::Locked;
 use waiters::Waiters;
 
+pub(crate) use published::Published;
 pub(crate) use recovery::{RecoverError, Recovered};
 pub(crate) use registry::{Partitions, Topic};
 pub(crate) use waiters::{Watch, Watcher};
@@ -34,6 +39,9 @@ pub(crate) use waiters::{Watch, Watcher};
 pub(crate) struct Partition {
     pub name: TopicPartition,
     state: Mutex<State>,
+    published: Published,
+    /// None if the log could not be opened.
+    append_times: Option<Arc<AppendTimes>>,
     waiters: Waiters,
     flusher: Arc<Flusher>,
     pub(crate) metrics: Arc<TopicMetrics>,
@@ -119,6 +127,7 @@ impl Partition {
             (Ok(log), FlushPolicy::Sync) => log.recovery_point().clamp(log.log_start_offset(), log.log_end_offset()),
             (Err(_), _) => 0,
         };
+        let append_times = log.as_ref().ok().map(|log| Arc::clone(log.append_times()));
         let log = match log {
             Ok(log) => LogState::Open(Box::new(log)),
             Err(reason) => LogState::Offline(reason),
@@ -127,14 +136,19 @@ impl Partition {
         let partition = Arc::new(Self {
             name,
             state: Mutex::new(state),
+            published: Published::default(),
+            append_times,
             waiters: Waiters::default(),
             flusher: Arc::clone(flusher),
             metrics: Arc::clone(metrics),
         });
+        let mut state = partition.lock();
+        partition.published.measure(&state);
         // What recovery kept may never have been synced: it becomes visible once it is.
         if flusher.policy() == FlushPolicy::Sync {
-            partition.queue_flush(&mut partition.lock());
+            partition.queue_flush(&mut state);
         }
+        drop(state);
         partition
     }
 
@@ -163,6 +177,7 @@ impl Partition {
                 false
             }
         };
+        self.published.grown(appended.size_bytes);
         drop(state);
         timer.observe_duration();
         self.metrics.records_in.inc_by(appended.record_count);
@@ -271,16 +286,14 @@ impl Partition {
         Ok(log_start_offset)
     }
 
-    pub(crate) fn size_bytes(&self) -> u64 {
-        self.lock().open_log().map_or(0, |log| log.size_bytes())
+    /// Where it stands, without its lock.
+    pub(crate) fn published(&self) -> &Published {
+        &self.published
     }
 
-    pub(crate) fn segment_count(&self) -> usize {
-        self.lock().open_log().map_or(0, |log| log.segment_count())
-    }
-
-    pub(crate) fn is_online(&self) -> bool {
-        matches!(self.lock().log, LogState::Open(_))
+    /// When its records were appended, without its lock; `None` if its log could not be opened.
+    pub(crate) fn append_times(&self) -> Option<&AppendTimes> {
+        self.append_times.as_deref()
     }
 
     pub(crate) fn set_config(&self, config: Arc<LogConfig>) {
@@ -293,7 +306,9 @@ impl Partition {
     pub(crate) fn pass<T>(&self, pass: impl FnOnce(&mut Log, RangeTo<i64>) -> T) -> Option<T> {
         let mut state = self.lock();
         let upto = RangeTo { end: state.high_watermark };
-        Some(pass(state.open_log().ok()?, upto))
+        let passed = pass(state.open_log().ok()?, upto);
+        self.published.measure(&state);
+        Some(passed)
     }
 
     /// Readers below the new start learn of it.
@@ -303,7 +318,12 @@ impl Partition {
 
     /// Takes the log away: from now on the partition is gone, and everybody who waits for it learns so.
     fn take_log(&self) -> Option<Log> {
-        let taken = std::mem::replace(&mut self.lock().log, LogState::Gone);
+        let taken = {
+            let mut state = self.lock();
+            let taken = std::mem::replace(&mut state.log, LogState::Gone);
+            self.published.measure(&state);
+            taken
+        };
         self.waiters.wake_all();
         match taken {
             LogState::Open(log) => Some(*log),
@@ -381,9 +401,9 @@ impl Partition {
         self.waiters.wake_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> Locked<'_> {
         // A panic under the lock is a bug in the log; its partition goes on as the log's own checks allow.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked { state: self.state.lock().unwrap_or_else(PoisonError::into_inner), published: &self.published }
     }
 }
 

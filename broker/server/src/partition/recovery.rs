@@ -8,7 +8,7 @@ use std::{io, thread};
 
 use tracing::{error, info, warn};
 use weir_control::metadata::{MetadataImage, PartitionImage, TopicImage};
-use weir_storage::{Checkpoints, FoundPartition, LogConfig, LogDir};
+use weir_storage::{AppendTimes, Checkpoints, FoundPartition, LogConfig, LogDir};
 use weir_types::TopicPartition;
 
 use super::Partition;
@@ -117,6 +117,7 @@ impl Partitions {
                     checkpoints.log_start_offsets.push((partition.name.clone(), log_start_offset));
                     checkpoints.high_watermarks.push((partition.name.clone(), high_watermark));
                 }
+                save_append_times(partition);
             }
         }
         self.dir.write_checkpoints(&checkpoints)
@@ -151,6 +152,15 @@ impl Partitions {
         if let Err(error) = marked {
             error!(%error, "cannot mark the data folder as cleanly shut down; the next start will recover it");
         }
+    }
+}
+
+/// What a crash loses of them is estimated. A partition that was deleted meanwhile has no folder to write into.
+fn save_append_times(partition: &Partition) {
+    if let Some(Err(error)) = partition.append_times().map(AppendTimes::save)
+        && partition.published().is_online()
+    {
+        warn!(topic = %partition.name.topic, partition = partition.name.partition, %error, "append-time-checkpoint is not written");
     }
 }
 

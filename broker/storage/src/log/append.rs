@@ -72,7 +72,7 @@ impl Log {
             return Err(AppendError::io(&self.partition, error));
         }
         self.note_appended(&batches, position);
-        self.append_times.note(checked.base_offset, now_ms);
+        self.append_times.note(checked.base_offset, checked.next_offset, now_ms);
         self.log_end_offset = checked.next_offset;
         self.flush.appended(checked.record_count, now_ms);
         Ok(Appended {

@@ -192,6 +192,9 @@ impl Log {
         if has_something_to_say && !has_current {
             self.write_snapshot();
         }
+        if let Err(error) = self.append_times.save() {
+            tracing::warn!(partition = %self.partition, %error, "append-time-checkpoint is not written");
+        }
         Ok(Closed {
             recovery_point: self.log_end_offset,
             log_start_offset: self.log_start_offset,

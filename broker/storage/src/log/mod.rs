@@ -34,7 +34,8 @@ use crate::producers::{ProducerState, Producers};
 use crate::segment::{Place, Segment};
 
 pub use append::{AppendOrigin, Appended};
-use append_times::AppendTimes;
+pub use append_times::AppendTimes;
+pub(crate) use append_times::Region;
 pub use errors::{AppendError, OpenError, ReadError};
 pub use flush::{Closed, FlushTicket};
 pub use open::{OpenOptions, RecoveryReport};
@@ -63,7 +64,7 @@ pub struct Log {
     snapshots: Vec<i64>,
     recent: VecDeque<Place>,
     hints: Mutex<VecDeque<(i64, read::Hint)>>,
-    append_times: AppendTimes,
+    append_times: Arc<AppendTimes>,
     flush: flush::FlushState,
     /// Renamed files, and when they may go.
     doomed: Vec<(i64, PathBuf)>,
@@ -135,10 +136,9 @@ impl Log {
         self.epochs.at(offset)
     }
 
-    /// About when the record at `offset` was appended, in milliseconds; `None` if that was before this process opened
-    /// the log. Coarse: never later than the truth by more than the spacing of its samples.
-    pub fn append_time_at(&self, offset: i64) -> Option<i64> {
-        (offset < self.log_end_offset).then(|| self.append_times.at(offset)).flatten()
+    /// When its records were appended; can be asked without holding the log.
+    pub fn append_times(&self) -> &Arc<AppendTimes> {
+        &self.append_times
     }
 
     /// The idempotent producers that it remembers, in no order.

@@ -74,6 +74,7 @@ impl Log {
         let folder = Arc::new(Folder { fs, path: options.dir });
         let found = look_around(&folder).map_err(io)?;
         check_topic_id(&folder, &found, options.topic_id)?;
+        let append_times = Arc::new(AppendTimes::new(Arc::clone(&folder)));
         let mut log = Log {
             segments: Vec::with_capacity(found.segments.len().max(1)),
             folder,
@@ -88,7 +89,7 @@ impl Log {
             snapshots: found.snapshots,
             recent: Default::default(),
             hints: Mutex::default(),
-            append_times: AppendTimes::default(),
+            append_times,
             flush: FlushState::default(),
             doomed: Vec::new(),
             cleaned_upto: 0,
@@ -107,6 +108,8 @@ impl Log {
         let is_new = self.segments.is_empty();
         if is_new {
             self.begin_at(self.log_start_offset)?;
+        } else {
+            self.append_times.load();
         }
         let epochs = checkpoint::read_epochs(&self.folder.named(LEADER_EPOCH_CHECKPOINT));
         let epochs_are_lost = epochs.is_err();
@@ -116,6 +119,7 @@ impl Log {
             if is_whole {
                 // A clean close synced everything, whatever the checkpoint says.
                 self.recovery_point = self.log_end_offset;
+                self.estimate_append_times(self.segments.len());
             } else {
                 self.recover(report)?;
             }
@@ -128,6 +132,8 @@ impl Log {
         }
         self.log_start_offset = self.log_start_offset.max(self.segments[0].base_offset());
         self.recovery_point = self.recovery_point.min(self.log_end_offset);
+        self.append_times.truncate(self.log_end_offset);
+        self.append_times.forget_before(self.log_start_offset);
         if epochs_are_lost {
             self.replay_epochs()?;
         }

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use weir_types::batch::HEADER_BYTES;
+use weir_types::batch::{HEADER_BYTES, NO_TIMESTAMP};
 
 use super::{Log, RecoveryReport};
 use crate::folder::{INDEX, LOG, SNAPSHOT, TIME_INDEX};
@@ -51,6 +51,7 @@ impl Log {
     /// Finds the end of a log that may be torn, and cuts it there.
     pub(super) fn recover(&mut self, report: &mut RecoveryReport) -> io::Result<()> {
         let first = self.segment_index(self.recovery_point.max(self.segments[0].base_offset()));
+        self.estimate_append_times(first);
         for index in first..self.segments.len() {
             let is_whole = self.recover_segment(index, report)?;
             let next_base = self.segments.get(index + 1).map(|next| next.base_offset());
@@ -71,6 +72,7 @@ impl Log {
         let segment = &mut self.segments[index];
         let (base, size) = (segment.base_offset(), segment.size_bytes());
         let file = segment.file()?;
+        let changed_ms = segment.changed_ms();
         self.log_end_offset = base;
         let mut buffer = Vec::new();
         let mut walk = HeaderWalk::new(&file, start, size, LOOKUP_CHUNK_BYTES);
@@ -95,6 +97,8 @@ impl Log {
             segment.began_ms.get_or_insert(header.max_timestamp());
             self.epochs.assign(header.leader_epoch(), header.base_offset());
             self.log_end_offset = header.next_offset();
+            let (base_offset, timestamp) = (header.base_offset(), header.max_timestamp());
+            self.append_times.estimate(base_offset, header.next_offset(), timestamp, changed_ms);
         };
         if let Some(reason) = &reason {
             report.cut_bytes += size - cut_at;
@@ -103,6 +107,20 @@ impl Log {
         }
         segment.seal()?;
         Ok(reason.is_none())
+    }
+
+    /// Estimates the append times of the segments before `end`, as far as the checkpoint does not cover them: each
+    /// segment's records came evenly between the end of the one before and its own largest timestamp.
+    pub(super) fn estimate_append_times(&self, end: usize) {
+        for index in 0..end {
+            let (segment, next_offset) = (&self.segments[index], self.segment_end_offset(index));
+            let base_offset = segment.base_offset().max(self.append_times.next_offset());
+            if base_offset >= next_offset {
+                continue;
+            }
+            let timestamp = segment.look_up_largest().map_or(NO_TIMESTAMP, |largest| largest.timestamp);
+            self.append_times.estimate_many(base_offset, next_offset, timestamp, segment.changed_ms());
+        }
     }
 
     /// Cuts the indexes of a segment back to entries that are surely right, and gives the position of the last one.

@@ -89,6 +89,7 @@ impl Log {
         self.segments.remove(0);
         self.flush.segments_dropped(|sealed| sealed == base_offset);
         self.log_start_offset = self.log_start_offset.max(self.segments[0].base_offset());
+        self.append_times.forget_before(self.log_start_offset);
         self.recovery_point = self.recovery_point.max(self.log_start_offset);
         Ok(size)
     }
@@ -123,6 +124,7 @@ impl Log {
         }
         if to > self.log_start_offset {
             self.log_start_offset = to;
+            self.append_times.forget_before(to);
             if self.epochs.truncate_from_start(to) {
                 self.write_epochs();
             }

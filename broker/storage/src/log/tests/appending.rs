@@ -216,6 +216,6 @@ fn append_times_tell_about_when() {
     let mut log = kit.create();
     log.append(batch(1), AppendOrigin::Client, 0, NOW).unwrap();
     log.append(batch(1), AppendOrigin::Client, 0, NOW + 5_000).unwrap();
-    assert_eq!((log.append_time_at(0), log.append_time_at(1)), (Some(NOW), Some(NOW + 5_000)));
-    assert_eq!(log.append_time_at(2), None);
+    assert_eq!((log.append_times().at(0), log.append_times().at(1)), (Some(NOW), Some(NOW + 5_000)));
+    assert_eq!(log.append_times().at(2), None);
 }

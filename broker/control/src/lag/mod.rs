@@ -1,0 +1,232 @@
+//! Lag: how far each group is behind, in records and in seconds, and whether that is getting better.
+//!
+//! A [`LagTracker`] is told now and then where every group stands ([`Reading`]) and remembers a window of it per
+//! partition; from that it says a [`LagStatus`], with the evidence in words. `history` is one partition's window.
+//!
+//! Statuses are judged by time, not by commits: a consumer that commits once a minute is not slower than one that commits
+//! each second, and a group is not behind because a record came a moment ago.
+//!
+//! Never: reads a clock, asks a partition anything, judges a group that has committed nothing.
+
+mod history;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_types::TopicPartition;
+
+use history::History;
+
+/// Partitions whose lag is remembered, over all groups. What is beyond is left out, and counted.
+pub const LAG_PARTITIONS_MAX: usize = 200_000;
+
+/// What decides about statuses.
+#[derive(Debug, Clone)]
+pub struct LagConfig {
+    /// `group.lag.window.ms`: how long something has to go on before it is said.
+    pub window: Duration,
+    /// `group.lag.warn.min.records`: a smaller lag is never WARN.
+    pub warn_min_records: i64,
+    /// `group.lag.warn.min.ms`: a shorter lag is never WARN.
+    pub warn_min: Duration,
+}
+
+impl Default for LagConfig {
+    fn default() -> Self {
+        Self { window: Duration::from_secs(300), warn_min_records: 100, warn_min: Duration::from_secs(60) }
+    }
+}
+
+/// How a group does, from well to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LagStatus {
+    Ok,
+    /// The lag did not fall once over the window.
+    Warn,
+    /// Commits went back.
+    Rewound,
+    /// Members are there, records too, but commits don't move.
+    Stalled,
+    /// Nobody is there, and the group has not read everything.
+    Stopped,
+    /// Records were deleted before the group read them.
+    Lost,
+}
+
+impl LagStatus {
+    pub const ALL: [Self; 6] = [Self::Ok, Self::Warn, Self::Rewound, Self::Stalled, Self::Stopped, Self::Lost];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warn => "WARN",
+            Self::Rewound => "REWOUND",
+            Self::Stalled => "STALLED",
+            Self::Stopped => "STOPPED",
+            Self::Lost => "LOST",
+        }
+    }
+}
+
+/// Where a group stands in one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The next offset that the group reads.
+    pub committed_offset: i64,
+    pub commit_timestamp_ms: i64,
+    pub log_start_offset: i64,
+    /// Exclusive end of what the group could read.
+    pub end_offset: i64,
+    /// When the first record that it has not read was appended; `None` if it has read all, or nobody knows.
+    pub append_time_ms: Option<i64>,
+}
+
+impl Position {
+    /// Records that it has not read and still could.
+    pub fn lag_records(&self) -> i64 {
+        (self.end_offset - self.committed_offset.max(self.log_start_offset)).max(0)
+    }
+
+    /// How long the first of them has been waiting, in milliseconds; 0 when it has read all.
+    pub fn lag_ms(&self, now_ms: i64) -> i64 {
+        match self.append_time_ms {
+            Some(appended_ms) if self.lag_records() > 0 => (now_ms - appended_ms).max(0),
+            _ => 0,
+        }
+    }
+
+    /// Records that were deleted before it read them.
+    pub fn lost_records(&self) -> i64 {
+        (self.log_start_offset - self.committed_offset).max(0)
+    }
+}
+
+/// Where a group stands, at one moment.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub group: Arc<str>,
+    pub member_count: usize,
+    /// Of what it has committed and somebody may still read.
+    pub positions: Vec<(TopicPartition, Position)>,
+}
+
+/// What is known of one partition of a group.
+#[derive(Debug, Clone)]
+pub struct PartitionLag<'a> {
+    pub partition: &'a TopicPartition,
+    pub position: Position,
+    pub status: LagStatus,
+    pub since_ms: i64,
+    /// Lost since the tracker knows the group.
+    pub lost_records_total: u64,
+    /// Why, in words.
+    pub evidence: String,
+}
+
+/// What is known of a group.
+#[derive(Debug, Clone)]
+pub struct GroupLag<'a> {
+    pub group: &'a Arc<str>,
+    pub member_count: usize,
+    pub status: LagStatus,
+    /// Since when it has this status.
+    pub since_ms: i64,
+    /// The worst first.
+    pub partitions: Vec<PartitionLag<'a>>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    member_count: usize,
+    status: LagStatus,
+    since_ms: i64,
+    partitions: BTreeMap<TopicPartition, History>,
+}
+
+/// All groups of a broker.
+#[derive(Debug)]
+pub struct LagTracker {
+    config: LagConfig,
+    groups: BTreeMap<Arc<str>, Tracked>,
+    partition_count: usize,
+    dropped_partitions: usize,
+}
+
+impl LagTracker {
+    pub fn new(config: LagConfig) -> Self {
+        Self { config, groups: BTreeMap::new(), partition_count: 0, dropped_partitions: 0 }
+    }
+
+    pub fn set_config(&mut self, config: LagConfig) {
+        self.config = config;
+    }
+
+    /// Takes where all groups stand now. Groups and partitions that are missing are forgotten.
+    pub fn observe(&mut self, now_ms: i64, readings: Vec<Reading>) {
+        let mut before = std::mem::take(&mut self.groups);
+        (self.partition_count, self.dropped_partitions) = (0, 0);
+        for reading in readings {
+            let known = before.remove(&reading.group);
+            let tracked = self.track(now_ms, reading.member_count, reading.positions, known);
+            self.groups.insert(reading.group, tracked);
+        }
+    }
+
+    fn track(
+        &mut self,
+        now_ms: i64,
+        member_count: usize,
+        positions: Vec<(TopicPartition, Position)>,
+        known: Option<Tracked>,
+    ) -> Tracked {
+        let (was, since_ms, mut histories) = match known {
+            Some(known) => (Some(known.status), known.since_ms, known.partitions),
+            None => (None, now_ms, BTreeMap::new()),
+        };
+        let mut partitions = BTreeMap::new();
+        for (partition, position) in positions {
+            if self.partition_count == LAG_PARTITIONS_MAX {
+                self.dropped_partitions += 1;
+                continue;
+            }
+            self.partition_count += 1;
+            let mut history = histories.remove(&partition).unwrap_or_else(|| History::new(now_ms, &position));
+            history.observe(now_ms, &position, member_count, &self.config);
+            partitions.insert(partition, history);
+        }
+        let worst = partitions.values().max_by_key(|history| history.status());
+        let status = worst.map_or(LagStatus::Ok, History::status);
+        let since_ms = match worst {
+            _ if was == Some(status) => since_ms,
+            Some(worst) => worst.since_ms(),
+            None => now_ms,
+        };
+        Tracked { member_count, status, since_ms, partitions }
+    }
+
+    pub fn group(&self, group: &str) -> Option<GroupLag<'_>> {
+        self.groups.get_key_value(group).map(|(group, tracked)| tracked.lag(group))
+    }
+
+    /// In the order of their names.
+    pub fn groups(&self) -> impl Iterator<Item = GroupLag<'_>> {
+        self.groups.iter().map(|(group, tracked)| tracked.lag(group))
+    }
+
+    /// Partitions that are beyond [`LAG_PARTITIONS_MAX`].
+    pub fn dropped_partitions(&self) -> usize {
+        self.dropped_partitions
+    }
+}
+
+impl Tracked {
+    fn lag<'a>(&'a self, group: &'a Arc<str>) -> GroupLag<'a> {
+        let mut partitions: Vec<_> =
+            self.partitions.iter().map(|(partition, history)| history.lag(partition)).collect();
+        partitions.sort_by_key(|lag| std::cmp::Reverse((lag.status, lag.position.lag_records())));
+        GroupLag { group, member_count: self.member_count, status: self.status, since_ms: self.since_ms, partitions }
+    }
+}

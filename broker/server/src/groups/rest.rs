@@ -1,0 +1,81 @@
+//! Groups over HTTP, for people and for `weir lag`: `GET /v1/groups` and `GET /v1/groups/{group}/status`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use weir_control::lag::{GroupLag, PartitionLag};
+
+use super::lag::GroupLags;
+use crate::clock::now_ms;
+
+/// `lag_seconds` is in seconds, `since_ms` in milliseconds since 1970.
+pub(crate) fn routes(lags: Arc<GroupLags>) -> Router {
+    Router::new().route("/v1/groups", get(groups)).route("/v1/groups/{group}/status", get(status)).with_state(lags)
+}
+
+async fn groups(State(lags): State<Arc<GroupLags>>) -> Response {
+    let tracker = lags.look();
+    let now_ms = now_ms();
+    let groups: Vec<Value> = tracker.groups().map(|group| summary(&group, now_ms)).collect();
+    Json(json!({ "groups": groups })).into_response()
+}
+
+async fn status(State(lags): State<Arc<GroupLags>>, Path(group): Path<String>) -> Response {
+    let tracker = lags.look();
+    let now_ms = now_ms();
+    match tracker.group(&group) {
+        Some(group) => {
+            let mut answer = summary(&group, now_ms);
+            answer["partitions"] = group.partitions.iter().map(|lag| partition(lag, now_ms)).collect();
+            Json(answer).into_response()
+        }
+        None => {
+            let message = format!("there is no group {group:?}; GET /v1/groups lists them");
+            (StatusCode::NOT_FOUND, Json(json!({ "error": message }))).into_response()
+        }
+    }
+}
+
+/// A group with its worst partition.
+fn summary(group: &GroupLag<'_>, now_ms: i64) -> Value {
+    let worst = group.partitions.first();
+    let lags_ms = group.partitions.iter().map(|lag| lag.position.lag_ms(now_ms));
+    json!({
+        "group": group.group,
+        "status": group.status.as_str(),
+        "since_ms": group.since_ms,
+        "members": group.member_count,
+        "lag_records": group.partitions.iter().map(|lag| lag.position.lag_records()).sum::<i64>(),
+        "lag_seconds": lags_ms.max().unwrap_or(0) as f64 / 1000.0,
+        "lost_records": group.partitions.iter().map(|lag| lag.position.lost_records()).sum::<i64>(),
+        "worst": worst.map(|lag| json!({
+            "topic": lag.partition.topic,
+            "partition": lag.partition.partition,
+            "committed_offset": lag.position.committed_offset,
+        })),
+        "evidence": worst.map_or("has committed nothing", |lag| lag.evidence.as_str()),
+    })
+}
+
+fn partition(lag: &PartitionLag<'_>, now_ms: i64) -> Value {
+    let position = &lag.position;
+    json!({
+        "topic": lag.partition.topic,
+        "partition": lag.partition.partition,
+        "status": lag.status.as_str(),
+        "since_ms": lag.since_ms,
+        "committed_offset": position.committed_offset,
+        "commit_timestamp_ms": position.commit_timestamp_ms,
+        "log_start_offset": position.log_start_offset,
+        "end_offset": position.end_offset,
+        "lag_records": position.lag_records(),
+        "lag_seconds": position.lag_ms(now_ms) as f64 / 1000.0,
+        "lost_records": position.lost_records(),
+        "evidence": lag.evidence,
+    })
+}
