@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Consume(commands::consume::ConsumeArgs),
     /// List, describe, reset and delete consumer groups
     Groups(commands::groups::GroupsArgs),
+    /// Show how far groups are behind, and whether that gets better
+    Lag(commands::lag::LagArgs),
     /// Create, watch and steer connectors
     Connect(commands::connect::ConnectArgs),
     /// Say what is wrong with configuration files

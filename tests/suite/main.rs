@@ -10,6 +10,7 @@ mod hostile;
 mod java_tools;
 mod kafka_python;
 mod kcat;
+mod lag;
 mod pipeline;
 mod recovery;
 mod worker;

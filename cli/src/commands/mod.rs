@@ -4,8 +4,10 @@ pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod consume;
 pub(crate) mod groups;
+pub(crate) mod lag;
 pub(crate) mod produce;
 pub(crate) mod reference;
+mod rest;
 pub(crate) mod serve;
 pub(crate) mod topics;
 
@@ -23,6 +25,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Produce(args) => produce::run(args).await,
         Command::Consume(args) => consume::run(args).await,
         Command::Groups(args) => groups::run(args).await,
+        Command::Lag(args) => lag::run(args).await,
         Command::Connect(args) => connect::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Completions { shell } => {

@@ -31,6 +31,15 @@ impl Colour {
         }
     }
 
+    /// How a group's lag does.
+    pub(crate) fn of_lag_status(status: &Json) -> Option<Self> {
+        match status.as_str()? {
+            "OK" => Some(Self::Good),
+            "WARN" | "REWOUND" => Some(Self::Notice),
+            _ => Some(Self::Bad),
+        }
+    }
+
     /// Records that are still to be read.
     pub(crate) fn of_lag(lag: &Json) -> Option<Self> {
         lag.as_i64().map(|lag| if lag == 0 { Self::Good } else { Self::Notice })

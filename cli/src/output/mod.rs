@@ -3,7 +3,7 @@
 mod listing;
 mod progress;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value as Json;
 
@@ -36,6 +36,11 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), StdoutError> {
         out.write_all(bytes)?;
         Ok(out.flush()?)
     })
+}
+
+/// Begins a new screen, where stdout is a terminal.
+pub(crate) fn clear_screen() -> anyhow::Result<()> {
+    if io::stdout().is_terminal() { print_text("\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }
 }
 
 /// A line on stderr for the person who waits.

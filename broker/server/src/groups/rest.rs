@@ -36,7 +36,7 @@ async fn status(State(lags): State<Arc<GroupLags>>, Path(group): Path<String>) -
         }
         None => {
             let message = format!("there is no group {group:?}; GET /v1/groups lists them");
-            (StatusCode::NOT_FOUND, Json(json!({ "error": message }))).into_response()
+            (StatusCode::NOT_FOUND, Json(json!({ "error_code": 404, "message": message }))).into_response()
         }
     }
 }

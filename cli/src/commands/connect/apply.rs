@@ -11,8 +11,8 @@ use weir_connect::TargetState;
 use weir_connect::document::{NamedConfig, WantedState};
 use weir_connectors::Services;
 
-use super::Rest;
 use crate::args::OutputFormat;
+use crate::commands::rest::Rest;
 use crate::config::Config;
 use crate::output::{Listing, Results, print_text};
 use crate::serve::plugins;

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Map, Value as Json, json};
 
 use crate::args::OutputFormat;
+use crate::commands::rest::Rest;
 use crate::commands::serve;
-use crate::output::{Colour, Listing, Progress, Results, print_json, print_text};
+use crate::output::{Colour, Listing, Results, print_json, print_text};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -94,11 +95,11 @@ enum Action {
 }
 
 pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
-    let rest = Rest { http: Client::new(), url: args.url.trim_end_matches('/').to_owned() };
+    let rest = Rest::new(&args.url, "a Connect worker");
     let format = args.output;
     let _progress = match &args.action {
         Action::Run(_) => None,
-        _ => Some(Progress::waiting(&format!("waiting for {}", rest.url))),
+        _ => Some(rest.waiting()),
     };
     match args.action {
         Action::Run(args) => serve::worker(&args).await,
@@ -112,10 +113,10 @@ pub(crate) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
         Action::Apply(apply) => apply::run(&rest, &apply, format).await,
         Action::Test { file } => rehearse::run(&file, format),
         Action::Validate { config } => validate(&rest, parse(&config)?, format).await,
-        Action::Pause { name } => rest.act(Method::PUT, &name, "pause", "paused").await,
-        Action::Resume { name } => rest.act(Method::PUT, &name, "resume", "resumed").await,
-        Action::Stop { name } => rest.act(Method::PUT, &name, "stop", "stopped").await,
-        Action::Restart { name } => rest.act(Method::POST, &name, "restart?includeTasks=true", "restarted").await,
+        Action::Pause { name } => act(&rest, Method::PUT, &name, "pause", "paused").await,
+        Action::Resume { name } => act(&rest, Method::PUT, &name, "resume", "resumed").await,
+        Action::Stop { name } => act(&rest, Method::PUT, &name, "stop", "stopped").await,
+        Action::Restart { name } => act(&rest, Method::POST, &name, "restart?includeTasks=true", "restarted").await,
         Action::Delete { names } => {
             let mut results = Results::default();
             for name in names {
@@ -209,40 +210,7 @@ fn parse(pairs: &[String]) -> anyhow::Result<Json> {
 }
 
 /// The worker's REST; errors are told in the worker's own words.
-struct Rest {
-    http: Client,
-    url: String,
-}
-
-impl Rest {
-    async fn get(&self, path: &str) -> anyhow::Result<Json> {
-        self.call(Method::GET, path, None).await
-    }
-
-    async fn call(&self, method: Method, path: &str, body: Option<&Json>) -> anyhow::Result<Json> {
-        let mut request = self.http.request(method, format!("{}{path}", self.url));
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
-        let answer = request.send().await;
-        let answer = answer
-            .with_context(|| format!("{}: is a Connect worker running there? (--url names another)", self.url))?;
-        let status = answer.status();
-        let text = answer.text().await?;
-        if status.is_success() {
-            return if text.is_empty() { Ok(Json::Null) } else { Ok(serde_json::from_str(&text)?) };
-        }
-        let message =
-            serde_json::from_str::<Json>(&text).ok().and_then(|json| Some(json["message"].as_str()?.to_owned()));
-        match (status, message) {
-            (_, Some(message)) => bail!("{message}"),
-            (StatusCode::NOT_FOUND, None) => bail!("{}{path} does not exist: is this a Connect worker?", self.url),
-            (status, None) => bail!("{}{path} answers {status}", self.url),
-        }
-    }
-
-    async fn act(&self, method: Method, name: &str, action: &str, done: &str) -> anyhow::Result<()> {
-        self.call(method, &format!("/connectors/{name}/{action}"), None).await?;
-        print_text(&format!("{done} {name}\n"))
-    }
+async fn act(rest: &Rest, method: Method, name: &str, action: &str, done: &str) -> anyhow::Result<()> {
+    rest.call(method, &format!("/connectors/{name}/{action}"), None).await?;
+    print_text(&format!("{done} {name}\n"))
 }
