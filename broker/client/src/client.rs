@@ -12,7 +12,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     BrokerId, FetchRequest, FindCoordinatorRequest, GroupId, ListOffsetsRequest, MetadataRequest, MetadataResponse,
-    ProduceRequest, TopicName,
+    OffsetFetchRequest, ProduceRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -23,8 +23,9 @@ use crate::producer::Acks;
 /// The newest versions that name topics instead of ids.
 const PRODUCE_BY_NAME_MAX: i16 = 12;
 const FETCH_BY_NAME_MAX: i16 = 12;
-/// The newest version with one group per request.
+/// The newest versions with one group per request.
 const FIND_COORDINATOR_SINGLE_MAX: i16 = 3;
+pub(crate) const OFFSET_FETCH_MAX: i16 = 7;
 const NO_NODE: i32 = -1;
 const PRODUCE_LIMIT: Duration = Duration::from_secs(30);
 const FETCH_PARTITION_BYTES: i32 = 1 << 20;
@@ -141,21 +142,31 @@ impl Client {
         }
     }
 
-    /// The broker that coordinates a group. Waits a little while the cluster makes the topic that groups are kept in.
+    /// The broker that coordinates a group. Waits a little while the cluster makes the topic that groups are kept in, and
+    /// while the coordinator reads it.
     pub async fn coordinator(&mut self, group: &str) -> Result<&mut Connection, ClientError> {
-        let request = FindCoordinatorRequest::default().with_key(string(group));
         let give_up = Instant::now() + SETTLE_LIMIT;
-        let answer = loop {
-            let (answer, _) = self.any().await?.request_up_to(&request, FIND_COORDINATOR_SINGLE_MAX).await?;
-            match check(|| format!("group {group}"), answer.error_code, answer.error_message.as_deref()) {
-                Ok(()) => break answer,
+        loop {
+            match self.loaded_coordinator(group).await {
+                Ok(node) => return self.node(node).await,
                 Err(error) if is_settling(&error) => settle(give_up, || error).await?,
                 Err(error) => return Err(error),
             }
-        };
+        }
+    }
+
+    /// The node that coordinates a group, if it does so by now: asked for no offsets at all, it says whether it could.
+    async fn loaded_coordinator(&mut self, group: &str) -> Result<i32, ClientError> {
+        let subject = || format!("group {group}");
+        let request = FindCoordinatorRequest::default().with_key(string(group));
+        let (answer, _) = self.any().await?.request_up_to(&request, FIND_COORDINATOR_SINGLE_MAX).await?;
+        check(subject, answer.error_code, answer.error_message.as_deref())?;
         let node = *answer.node_id;
         self.addresses.insert(node, format!("{}:{}", answer.host, answer.port));
-        self.node(node).await
+        let nothing = OffsetFetchRequest::default().with_group_id(group_id(group)).with_topics(Some(Vec::new()));
+        let (answer, _) = self.node(node).await?.request_up_to(&nothing, OFFSET_FETCH_MAX).await?;
+        check(subject, answer.error_code, None)?;
+        Ok(node)
     }
 
     /// Each partition's offset for a timestamp in ms, with one request per leader.

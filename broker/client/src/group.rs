@@ -19,7 +19,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
-use crate::client::{Client, SETTLE_LIMIT, group_id, is_settling, settle, string, topic_name};
+use crate::client::{Client, OFFSET_FETCH_MAX, SETTLE_LIMIT, group_id, is_settling, settle, string, topic_name};
 use crate::error::{ClientError, check};
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
@@ -31,9 +31,8 @@ const PROTOCOL_TYPE: &str = "consumer";
 const PROTOCOL: &str = "range";
 /// The wire version of subscriptions and assignments: no owned partitions, no rack.
 const EMBEDDED_VERSION: i16 = 0;
-/// The newest versions with topic names and one group.
+/// The newest version with topic names.
 const OFFSET_COMMIT_MAX: i16 = 9;
-const OFFSET_FETCH_MAX: i16 = 7;
 
 pub struct GroupMember {
     group: String,
