@@ -44,6 +44,9 @@ pub(crate) struct SearchArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Run a search node in the same process, for sinks whose `url` is `embedded`
+    #[arg(long)]
+    search: bool,
     /// Files of connectors: YAML, JSON, .properties, Strimzi manifests
     #[arg(value_name = "FILE")]
     connectors: Vec<PathBuf>,
@@ -69,7 +72,7 @@ pub(crate) async fn worker(args: &RunArgs) -> anyhow::Result<()> {
     let mut config = Config::load(&args.config, Part::Connect)?;
     args.connectors.iter().try_for_each(|path| config.add_connectors(path))?;
     let broker = BrokerPart::Elsewhere { http: WORKER_HTTP };
-    serve::run(config, Parts { broker, search: false, worker: true, log_level: "info" }).await
+    serve::run(config, Parts { broker, search: args.search, worker: true, log_level: "info" }).await
 }
 
 pub(crate) async fn search(args: SearchArgs) -> anyhow::Result<()> {

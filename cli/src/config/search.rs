@@ -52,7 +52,7 @@ pub(crate) fn definition() -> ConfigDef {
             BULK_TOPIC,
             ConfigType::String,
             "The topic that documents of `_bulk` go through on their way into the index; without it `_bulk` is refused. \
-             Needs `weir up`.",
+             Needs a worker beside the node: `weir up`, or `weir connect run --search`.",
         ),
         ConfigKey::new(CLUSTER_NAME, ConfigType::String, "`cluster_name` of its answers.").default("weir"),
         ConfigKey::new(NODE_NAME, ConfigType::String, "`name` of its answers.").default("weir"),

@@ -1,4 +1,4 @@
-//! `weir up`: every part in one process.
+//! Several parts in one process: `weir up`, `weir connect run --search`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::process::{Process, free_port};
+use crate::process::{Process, free_port, weir};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -31,7 +31,7 @@ fn documents_that_come_in_over_http_go_through_a_topic_and_are_found() {
          search: {{listeners: 'http://localhost:{search}', bulk.topic: docs}}\n"
     );
     std::fs::write(folder.path().join("weir.yaml"), yaml).unwrap();
-    let mut weir = Process::start(folder.path(), &["up", "-c", "weir.yaml"]);
+    let mut process = Process::start(folder.path(), &["up", "-c", "weir.yaml"]);
     let places = [
         format!("  kafka    localhost:{kafka}"),
         format!("  metrics  http://localhost:{metrics}/metrics"),
@@ -39,21 +39,50 @@ fn documents_that_come_in_over_http_go_through_a_topic_and_are_found() {
         format!("  search   http://localhost:{search}"),
         "  data     ./weir-data".to_owned(),
     ];
-    assert_eq!(weir.banner[1..], places);
+    assert_eq!(process.banner[1..], places);
 
     let items: String = (0..100)
         .map(|n| format!("{{\"create\":{{\"_index\":\"app\",\"_id\":\"{n}\"}}}}\n{{\"message\":\"number {n}\"}}\n"))
         .collect();
     let answer: Json = serde_json::from_str(&http(search, "POST", "/_bulk", &items)).unwrap();
     assert_eq!((&answer["errors"], answer["items"].as_array().unwrap().len()), (&Json::Bool(false), 100));
+    wait_for_hits(search, "message:number", 100);
+    assert!(process.terminate().success());
+}
+
+#[test]
+fn a_worker_with_a_search_node_of_its_own_indexes_what_another_process_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kafka, metrics, connect, search) = (free_port(), free_port(), free_port(), free_port());
+    let broker = [format!("listeners=PLAINTEXT://localhost:{kafka}"), "http.listeners=".to_owned()];
+    let mut broker = Process::start(folder.path(), &["broker", "--set", &broker[0], "--set", &broker[1]]);
+    let yaml = format!(
+        "data: ./worker\nhttp: {{listeners: 'http://localhost:{metrics}'}}\n\
+         connect: {{bootstrap.servers: 'localhost:{kafka}', listeners: 'http://localhost:{connect}'}}\n\
+         search: {{listeners: 'http://localhost:{search}'}}\n\
+         connectors: {{into-search: {{class: search, topics: [app], url: embedded, index: app}}}}\n"
+    );
+    std::fs::write(folder.path().join("worker.yaml"), yaml).unwrap();
+    let mut worker = Process::start(folder.path(), &["connect", "run", "--search", "-c", "worker.yaml"]);
+    let server = format!("localhost:{kafka}");
+    weir(folder.path())
+        .args(["produce", "app", "--bootstrap-server", &server])
+        .write_stdin("{\"message\":\"over the wire\"}\n")
+        .assert()
+        .success();
+    wait_for_hits(search, "message:wire", 1);
+    assert!(worker.terminate().success());
+    assert!(broker.terminate().success());
+}
+
+fn wait_for_hits(search: u16, query: &str, expected: u64) {
     let began = Instant::now();
-    let count = || {
-        let found: Json = serde_json::from_str(&http(search, "GET", "/_search?q=message:number", "")).ok()?;
+    let hits = || {
+        let found: Json = serde_json::from_str(&http(search, "GET", &format!("/_search?q={query}"), "")).ok()?;
         found["hits"]["total"]["value"].as_u64()
     };
-    while count() != Some(100) {
-        assert!(began.elapsed() < LIMIT, "{:?} of 100 documents are found", count());
+    while hits() != Some(expected) {
+        assert!(began.elapsed() < LIMIT, "{:?} of {expected} documents are found", hits());
         std::thread::sleep(Duration::from_millis(100));
     }
-    assert!(weir.terminate().success());
 }

@@ -38,6 +38,7 @@ enum Action {
     /// Run a worker, with the connectors of a file
     #[command(after_help = "Examples:\n  \
         weir connect run -c pipeline.yaml\n  \
+        weir connect run --search -c pipeline.yaml       # with a search node of its own: url: embedded\n  \
         weir connect run -c pipeline.yaml --set connect.bootstrap.servers=kafka1:9092,kafka2:9092\n  \
         weir connect run -c worker.properties tail.properties postgres-sink.json strimzi/*.yaml")]
     Run(serve::RunArgs),

@@ -19,7 +19,9 @@ const HELD_RECORDS_MAX: usize = 200_000;
 const WRITE_DOCUMENTS_MAX: usize = 5_000;
 
 pub(super) fn no_node() -> ConnectError {
-    ConnectError::fatal("url is `embedded`, but this process has no search node: use `weir up`, or give an address")
+    ConnectError::fatal(
+        "url is `embedded`, but this process has no search node: use `weir up` or `weir connect run --search`, or give an address",
+    )
 }
 
 pub(super) struct EmbeddedSink {
