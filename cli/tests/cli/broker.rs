@@ -178,3 +178,21 @@ fn a_second_process_is_kept_from_the_folder_and_the_port() {
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert!(stderr.contains("Address already in use") && stderr.lines().count() == 1, "{stderr}");
 }
+
+#[test]
+fn clients_of_each_listener_are_told_its_own_address() {
+    let (inside, outside, nobody) = (free_port(), free_port(), free_port());
+    let settings = [
+        format!("listeners=PLAINTEXT://localhost:{inside},OUTSIDE://localhost:{outside}"),
+        format!("advertised.listeners=PLAINTEXT://localhost:{nobody},OUTSIDE://localhost:{outside}"),
+        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OUTSIDE:PLAINTEXT".to_owned(),
+    ];
+    let arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let broker = Broker::start_at(format!("localhost:{outside}"), &arguments);
+    broker.produce(&["orders"], "one\n");
+    assert_eq!(broker.ok(&["consume", "orders", "--from-beginning", "--exit-at-end"]), "one\n");
+    let through_inside = ["consume", "orders", "--bootstrap-server", &format!("localhost:{inside}"), "-n", "1"];
+    let (code, _, stderr) = broker.weir(&through_inside);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(stderr.contains(&nobody.to_string()), "{stderr}");
+}

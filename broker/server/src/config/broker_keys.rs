@@ -86,6 +86,13 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "Weir's own: host:port of the HTTP server with /metrics and /health; empty for none.",
     ),
     row(
+        "listener.security.protocol.map",
+        Kind::String,
+        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
+        "Which security protocol each listener name speaks, as in PLAINTEXT:PLAINTEXT,EXTERNAL:PLAINTEXT. So far there \
+         is PLAINTEXT alone.",
+    ),
+    row(
         "listeners",
         Kind::List,
         "PLAINTEXT://localhost:9092",

@@ -1,9 +1,12 @@
-//! `listeners` and `advertised.listeners`: `NAME://host:port`, comma-separated.
+//! `listeners` and `advertised.listeners`: `NAME://host:port`, comma-separated; and what each name speaks.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::value::elements;
+
+const PLAINTEXT: &str = "PLAINTEXT";
 
 /// One address under a listener's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,38 @@ pub fn parse_endpoints(text: &str) -> Result<Vec<Endpoint>, String> {
         endpoints.push(endpoint);
     }
     Ok(endpoints)
+}
+
+/// Which protocol each listener name speaks: `NAME:PROTOCOL`, comma-separated.
+pub fn parse_security_protocols(text: &str) -> Result<HashMap<String, String>, String> {
+    let mut protocols = HashMap::new();
+    for element in elements(text) {
+        let (name, protocol) = element
+            .split_once(':')
+            .ok_or_else(|| format!("`{element}` is not NAME:PROTOCOL, for example EXTERNAL:PLAINTEXT"))?;
+        if protocols.insert(name.trim().to_ascii_uppercase(), protocol.trim().to_ascii_uppercase()).is_some() {
+            return Err(format!("listener name {name} is used twice"));
+        }
+    }
+    Ok(protocols)
+}
+
+/// Refuses listeners that would speak what is not there.
+pub fn check_security_protocols(listeners: &[Endpoint], protocols: &HashMap<String, String>) -> Result<(), String> {
+    for Endpoint { name, .. } in listeners {
+        match protocols.get(&**name).map(String::as_str) {
+            Some(PLAINTEXT) => {}
+            Some(protocol) => {
+                return Err(format!(
+                    "listener {name} speaks {protocol}; {PLAINTEXT} is the only security protocol so far"
+                ));
+            }
+            None => {
+                return Err(format!("`listener.security.protocol.map` has no {name}: add {name}:{PLAINTEXT} to it"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn parse_endpoint(text: &str) -> Result<Endpoint, String> {

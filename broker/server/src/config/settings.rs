@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::groups::GroupSettings;
 use super::layers::{BrokerLayers, broker_values};
-use super::listeners::{Endpoint, parse_endpoints, parse_host_port};
+use super::listeners::{
+    Endpoint, check_security_protocols, parse_endpoints, parse_host_port, parse_security_protocols,
+};
 use super::table::{self, Scope};
 use super::value::elements;
 use super::{ConfigError, Property, bad_value};
@@ -64,10 +66,8 @@ impl Settings {
             endpoints if endpoints.is_empty() => Err("at least one listener is needed".to_owned()),
             endpoints => Ok(endpoints),
         })?;
-        if let Some(endpoint) = listeners.iter().find(|endpoint| &*endpoint.name != "PLAINTEXT") {
-            let reason = format!("listener {} is not PLAINTEXT, the only security protocol so far", endpoint.name);
-            return Err(read.refused("listeners", reason));
-        }
+        let protocols = read.parsed("listener.security.protocol.map", parse_security_protocols)?;
+        check_security_protocols(&listeners, &protocols).map_err(|reason| read.refused("listeners", reason))?;
         Ok(Self {
             node_id: read.number("node.id")? as i32,
             rack: read.text("broker.rack"),

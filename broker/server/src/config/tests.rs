@@ -58,6 +58,36 @@ fn a_malformed_value_names_its_place_and_what_is_wrong() {
 }
 
 #[test]
+fn a_listener_may_have_any_name_whose_protocol_is_there() {
+    let named = |map: &str| {
+        let listeners = ("listeners", "PLAINTEXT://:9092,external://:9094");
+        settings(&[listeners, ("listener.security.protocol.map", map)]).map_err(|error| error.to_string())
+    };
+    let settings_of_two = named("PLAINTEXT:PLAINTEXT, External:plaintext").unwrap();
+    assert_eq!(settings_of_two.listeners[1].to_string(), "EXTERNAL://:9094");
+    let (listeners, map) = ("test:1: `listeners`: ", "test:2: `listener.security.protocol.map`: ");
+    let refused = [
+        (
+            "PLAINTEXT:PLAINTEXT",
+            listeners,
+            "`listener.security.protocol.map` has no EXTERNAL: add EXTERNAL:PLAINTEXT to it",
+        ),
+        (
+            "PLAINTEXT:PLAINTEXT,EXTERNAL:SSL",
+            listeners,
+            "listener EXTERNAL speaks SSL; PLAINTEXT is the only security protocol so far",
+        ),
+        ("PLAINTEXT:PLAINTEXT,EXTERNAL", map, "`EXTERNAL` is not NAME:PROTOCOL, for example EXTERNAL:PLAINTEXT"),
+        ("A:PLAINTEXT,a:SSL", map, "listener name a is used twice"),
+    ];
+    for (text, place, reason) in refused {
+        assert_eq!(named(text).unwrap_err(), format!("{place}{reason}"));
+    }
+    let error = settings(&[("listeners", "SSL://:9093")]).unwrap_err().to_string();
+    assert!(error.ends_with("listener SSL speaks SSL; PLAINTEXT is the only security protocol so far"), "{error}");
+}
+
+#[test]
 fn coarser_units_and_older_names_give_a_key_its_value() {
     let file = properties(&[("log.retention.hours", "2"), ("broker.id", "7")]);
     let none = Overrides::new();

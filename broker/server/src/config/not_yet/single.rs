@@ -49,13 +49,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "",
         "Metrics reporter classes. Weir loads no classes: it serves /metrics.",
     ),
-    row(
-        "listener.security.protocol.map",
-        Kind::String,
-        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
-        "Which security protocol each listener name speaks.",
-    )
-    .per_broker(),
     row("log.cleaner.io.buffer.load.factor", Kind::Double, "0.9", "How full the cleaner's table of keys may get.")
         .cluster_wide(),
     row("log.cleaner.io.buffer.size", Kind::Int, "524288", "Memory for the cleaner's reading and writing.")
