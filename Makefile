@@ -5,16 +5,16 @@ SHELL := /bin/bash
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test check fix docs bench build setup-%
+.PHONY: help demo test check check-rules fix docs bench build setup-%
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup-demo ## files -> topics -> Postgres and search, live in this terminal (DEMO_SECONDS=30: ends by itself and proves exactly once)
 	@cargo build --release --locked -p weir -p weir-tests --bin weir --bin weir-demo
 	@exec $(TARGET)/release/weir-demo
 
-test: setup-test check ## all tests, with real processes and real clients
+test: setup-test check check-rules ## all tests, with real processes and real clients
 	@cargo build --locked -p weir
 	@cargo test --locked --workspace
 
@@ -22,6 +22,10 @@ check: ## formatting, lints, file sizes and layers; never writes
 	@cargo fmt --check
 	@python3 tests/check/house.py
 	@cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+
+check-rules: ## alert rules: syntax, and the cases in which each fires and stays quiet
+	@promtool check rules --lint-fatal dashboards/alerts/*.yml >/dev/null
+	@promtool test rules dashboards/alerts/tests/*.yml >/dev/null
 
 fix: ## formats and applies what clippy can mend
 	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged --quiet

@@ -10,7 +10,7 @@ tools=${WEIR_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-tools}
 build="g++ make pkg-config libssl-dev zlib1g-dev"
 case $purpose in
   demo) packages="$build postgresql" ;;
-  test) packages="$build postgresql kcat logrotate python3-venv" ;;
+  test) packages="$build postgresql kcat logrotate prometheus python3-venv" ;;
   bench) packages="$build postgresql rsyslog rsyslog-kafka python3-venv" ;;
   *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test or bench" >&2; exit 2 ;;
 esac
