@@ -31,10 +31,11 @@ fix: ## formats and applies what clippy can mend
 	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged --quiet
 	@cargo fmt
 
-docs: ## writes the references of keys in docs/ from the code
+docs: ## writes the references of keys and metrics in docs/ from the code
 	@cargo build --locked -p weir
 	@$(TARGET)/debug/weir reference configuration > docs/configuration.md
 	@$(TARGET)/debug/weir reference connectors > docs/connectors-reference.md
+	@$(TARGET)/debug/weir reference metrics > docs/metrics-reference.md
 
 bench: setup-bench ## the figures of docs/benchmarks.md, beside Apache Kafka on this machine
 	@cargo build --release --locked -p weir

@@ -1,6 +1,7 @@
 //! A `weir` process on ports of its own, in a folder of its own.
 
 use std::net::TcpListener;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -28,9 +29,15 @@ impl Ports {
     }
 }
 
-/// A port that nothing listens on now. Weir is given it before anything else is likely to take it.
+/// Below the ports that systems give to outgoing connections (from 32768 on): those would take one before a server does.
+const PORTS: RangeInclusive<u16> = 10_000..=32_000;
+const PORT_TRIES: usize = 1000;
+
+/// A port that nothing listens on now, and that nothing is likely to take before who asked for it.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut tried = std::iter::repeat_with(|| rand::random_range(PORTS)).take(PORT_TRIES);
+    tried.find(is_free).context("no port from 10000 to 32000 is free")
 }
 
 /// The `weir` that was built with the tests: beside them in the target folder.

@@ -11,6 +11,7 @@ mod java_tools;
 mod kafka_python;
 mod kcat;
 mod lag;
+mod metrics;
 mod pipeline;
 mod recovery;
 mod worker;

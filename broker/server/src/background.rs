@@ -121,7 +121,8 @@ fn retain(partition: &Arc<Partition>) {
     loop {
         match partition.pass(|log, upto| log.retention_pass(now_ms(), upto)) {
             Some(Ok(report)) => {
-                partition.metrics.retention_deleted_bytes.inc_by(report.deleted_bytes);
+                let (by_time, by_size) = (report.deleted_bytes_by_time, report.deleted_bytes_by_size);
+                partition.metrics.retention_deleted(by_time, by_size, report.deleted_bytes_below_start);
                 if report.has_more {
                     continue;
                 }

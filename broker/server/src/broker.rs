@@ -20,10 +20,10 @@ use crate::background;
 use crate::config::layers::{BrokerLayers, Overrides};
 use crate::config::listeners::Endpoint;
 use crate::config::{BrokerConfig, ConfigError, Properties, Settings, check_properties};
-use crate::groups::{self, GroupLags, GroupMetrics, Groups, OFFSETS_TOPIC, PartitionsLog};
+use crate::groups::{self, GroupLags, Groups, OFFSETS_TOPIC, PartitionsLog};
 use crate::http;
 use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
-use crate::metrics::{Metrics, scrape};
+use crate::metrics::{BrokerState, Metrics, scrape};
 use crate::net::{self, BindError, Bound, Limits};
 use crate::partition::flush::FlusherThreads;
 use crate::partition::{Partitions, RecoverError, Recovered};
@@ -75,19 +75,22 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let bound = bind_all(&settings.listeners).await?;
     let http = http::bind(&settings.http_listeners).await?;
 
-    let metrics = Arc::new(Metrics::new(&config.registry)?);
+    let metrics = Arc::new(Metrics::new(settings.metrics)?);
+    metrics.register(&config.registry)?;
+    metrics.set_state(BrokerState::Recovery);
     let (image, recovered) = recover(dir, &config.properties, settings.clone(), image, &metrics).await?;
     let Recovered { partitions, flusher_threads } = recovered;
     let groups = Arc::new(Groups::new(
         Arc::new(PartitionsLog::new(Arc::clone(&partitions))),
         settings.groups.config.clone(),
         settings.groups.retention_check_interval,
+        metrics.group_rebalance_seconds.clone(),
     ));
     if let Some(topic) = partitions.topic_named(OFFSETS_TOPIC) {
         groups.open(topic.partitions.len());
     }
     let lags = Arc::new(GroupLags::new(groups, Arc::clone(&partitions), settings.groups.lag.clone()));
-    config.registry.register(Box::new(GroupMetrics::new(Arc::clone(&lags))?))?;
+    groups::register_metrics(&config.registry, &metrics, &lags)?;
     let (node_id, log) = (settings.node_id, Box::new(metadata_log));
     let metadata = Metadata::new(config.properties, node_id, image, log, Arc::clone(&partitions))?;
     let advertised = with_bound_ports(&settings.advertised_listeners, &settings.listeners, &bound);
@@ -106,6 +109,7 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let is_ready = config.is_ready.unwrap_or_else(|| Arc::new(|| true));
     let routes = config.routes.merge(groups::routes(Arc::clone(&cx.lags)));
     http.serve(config.registry, routes, is_ready, &tasks, &stop);
+    cx.metrics.set_state(BrokerState::Running);
     info!(node_id = settings.node_id, addresses = ?kafka_addresses, "broker started");
     Ok(Broker { kafka_addresses, http_addresses, stop, cut, tasks, cx, flusher_threads })
 }
@@ -123,6 +127,7 @@ impl Broker {
 
     /// Stops in order; returns when nothing of the broker runs any more.
     pub async fn shutdown(self) {
+        self.cx.metrics.set_state(BrokerState::ShuttingDown);
         self.stop.cancel();
         // First, so that members who wait for a rebalance don't hold up their connections.
         self.cx.groups.stop().await;

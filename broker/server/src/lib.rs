@@ -13,7 +13,7 @@ pub mod config;
 mod groups;
 pub mod http;
 mod metadata;
-mod metrics;
+pub mod metrics;
 mod net;
 mod partition;
 

@@ -17,9 +17,6 @@ pub const DECOMPRESSED_BATCH_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Partitions that one broker hosts.
 pub const PARTITIONS_MAX: usize = 100_000;
 
-/// Series of one metric family, past which further label values are folded together.
-pub const METRIC_SERIES_MAX: usize = 10_000;
-
 /// Bytes of requests in flight: this fraction of the machine's memory at most.
 pub const IN_FLIGHT_MEMORY_DIVISOR: u64 = 4;
 

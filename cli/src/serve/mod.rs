@@ -18,6 +18,7 @@ use anyhow::Context;
 use prometheus::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
+use weir_broker::metrics::register_process;
 use weir_broker::{Broker, BrokerConfig};
 use weir_connect::{Host, Plugins, Worker};
 use weir_connectors::Services;
@@ -121,6 +122,7 @@ impl Running {
             }
             BrokerPart::Elsewhere { http } => {
                 let listeners = config.http_listeners(http)?;
+                register_process(&registry)?;
                 self.http = Some(Http::start(&listeners, registry.clone(), readiness.ask()).await?);
             }
         }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A command that tests add arguments to.
 pub(crate) fn weir(folder: &Path) -> assert_cmd::Command {
@@ -26,8 +27,17 @@ pub(crate) fn outcome(command: &mut assert_cmd::Command) -> (i32, String, String
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
+/// A port that nothing listens on now, below those that systems give to outgoing connections (from 32768 on). Each is given
+/// once in this process, and processes begin at different ones.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id() % 20_000) as u16;
+    loop {
+        let port = 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A running `weir`; killed when dropped.

@@ -27,4 +27,5 @@ pub use index::document::{Action, Document, DocumentError, Origin};
 pub use index::name::NameError;
 pub use index::offsets::TopicOffsets;
 pub use index::shards::{WriteError, WriteReport};
+pub use metrics::families as metric_families;
 pub use node::{SearchNode, SinkSession};

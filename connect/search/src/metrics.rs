@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::config::ShardSpan;
@@ -12,6 +13,11 @@ use crate::index::shards::{self, Shards, WriteReport};
 
 /// Seconds: most searches take milliseconds.
 const SEARCH_BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Every family that a search node exports, without its values: for its reference.
+pub fn families() -> prometheus::Result<Vec<Box<dyn Collector>>> {
+    Ok(Metrics::new()?.collectors())
+}
 
 pub(crate) struct Metrics {
     documents: IntCounterVec,
@@ -25,8 +31,14 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let metrics = Self::new()?;
+        metrics.collectors().into_iter().try_for_each(|collector| registry.register(collector))?;
+        Ok(metrics)
+    }
+
+    fn new() -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["index"]);
-        let metrics = Self {
+        Ok(Self {
             documents: IntCounterVec::new(
                 Opts::new("weir_index_documents_total", "Documents taken by the index, by what became of them."),
                 &["index", "status"],
@@ -43,15 +55,19 @@ impl Metrics {
                 &["index"],
             )?,
             search_errors: IntCounter::new("weir_search_errors_total", "Searches that were answered with an error.")?,
-        };
-        registry.register(Box::new(metrics.documents.clone()))?;
-        registry.register(Box::new(metrics.docs.clone()))?;
-        registry.register(Box::new(metrics.size_bytes.clone()))?;
-        registry.register(Box::new(metrics.segments.clone()))?;
-        registry.register(Box::new(metrics.commit_seconds.clone()))?;
-        registry.register(Box::new(metrics.search_seconds.clone()))?;
-        registry.register(Box::new(metrics.search_errors.clone()))?;
-        Ok(metrics)
+        })
+    }
+
+    fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        vec![
+            Box::new(self.documents.clone()),
+            Box::new(self.docs.clone()),
+            Box::new(self.size_bytes.clone()),
+            Box::new(self.segments.clone()),
+            Box::new(self.commit_seconds.clone()),
+            Box::new(self.search_seconds.clone()),
+            Box::new(self.search_errors.clone()),
+        ]
     }
 
     /// Counts a write. A batch nearly always goes to one index; where it does not, its outcome counts for the first.

@@ -45,5 +45,6 @@ pub use definition::Plugins;
 pub use dial::dial;
 pub use document::Document;
 pub use loggers::{LoggerLevel, Loggers, ROOT_LOGGER};
+pub use metrics::families as metric_families;
 pub use state::TargetState;
 pub use worker::{Host, StartError, Worker, start};

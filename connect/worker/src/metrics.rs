@@ -41,13 +41,15 @@ pub struct Metrics {
 impl Metrics {
     /// Fails when the registry holds one of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            registered(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            registered(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
-        };
-        let real = |name: &str, help: &str| registered(registry, GaugeVec::new(Opts::new(name, help), &["connector"])?);
+        let metrics = Self::new()?;
+        metrics.collectors().into_iter().try_for_each(|collector| registry.register(collector))?;
+        Ok(metrics)
+    }
+
+    fn new() -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let gauge = |name: &str, help: &str, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
+        let real = |name: &str, help: &str| GaugeVec::new(Opts::new(name, help), &["connector"]);
         let batch = HistogramOpts::new("weir_connect_batch_seconds", "Time to write or flush a batch.");
         let batch = HistogramVec::new(batch.buckets(BATCH_SECONDS.to_vec()), &["connector"])?;
         let both = &["connector", "direction"][..];
@@ -85,12 +87,29 @@ impl Metrics {
                 "weir_connect_lag_seconds",
                 "Age of the oldest record that a sink holds unwritten; 0 when none.",
             )?,
-            batch_seconds: registered(registry, batch)?,
+            batch_seconds: batch,
             last_error: real(
                 "weir_connect_last_error_timestamp_seconds",
                 "When a connector last met an error, since 1970; 0 for never.",
             )?,
         })
+    }
+
+    fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        vec![
+            Box::new(self.connectors.clone()),
+            Box::new(self.tasks.clone()),
+            Box::new(self.task_state.clone()),
+            Box::new(self.records.clone()),
+            Box::new(self.bytes.clone()),
+            Box::new(self.errors.clone()),
+            Box::new(self.dead_letters.clone()),
+            Box::new(self.retries.clone()),
+            Box::new(self.lag_records.clone()),
+            Box::new(self.lag_seconds.clone()),
+            Box::new(self.batch_seconds.clone()),
+            Box::new(self.last_error.clone()),
+        ]
     }
 
     /// The series of one connector, from 0.
@@ -126,9 +145,9 @@ impl Metrics {
     }
 }
 
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
+/// Every family that a worker exports, without its values: for its reference.
+pub fn families() -> prometheus::Result<Vec<Box<dyn Collector>>> {
+    Ok(Metrics::new()?.collectors())
 }
 
 /// What one connector reports.

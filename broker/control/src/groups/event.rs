@@ -90,6 +90,10 @@ pub enum Effect {
         append: AppendId,
         records: Vec<CoordinatorRecord>,
     },
+    /// A rebalance is over, this long after it began.
+    Rebalanced {
+        took: Duration,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -92,6 +92,8 @@ pub struct Group {
     /// Whether the log holds a record of the group itself, besides its offsets.
     pub(super) has_metadata_record: bool,
     pub(super) rebalances: [u64; RebalanceReason::COUNT],
+    /// When the rebalance under way began.
+    pub(super) rebalance_began: Option<Duration>,
     /// When the coordinator looks at this group next: at its deadline or before.
     pub(super) wake_up: Option<Duration>,
 }
@@ -113,6 +115,7 @@ impl Group {
             subscribed_topics: None,
             has_metadata_record: false,
             rebalances: [0; RebalanceReason::COUNT],
+            rebalance_began: None,
             wake_up: None,
         }
     }

@@ -64,8 +64,13 @@ impl Group {
         }
     }
 
-    fn prepare_initial_rebalance(&mut self, turn: &mut Turn<'_>, reason: RebalanceReason) {
+    fn begin_rebalance(&mut self, turn: &Turn<'_>, reason: RebalanceReason) {
         self.rebalances[reason as usize] += 1;
+        self.rebalance_began.get_or_insert(turn.now.monotonic);
+    }
+
+    fn prepare_initial_rebalance(&mut self, turn: &mut Turn<'_>, reason: RebalanceReason) {
+        self.begin_rebalance(turn, reason);
         let delay = turn.config.initial_rebalance_delay;
         let initial = InitialDelay { remaining: self.rebalance_timeout().saturating_sub(delay), member_came: false };
         let deadline = turn.now.monotonic + delay;
@@ -73,7 +78,7 @@ impl Group {
     }
 
     fn prepare_rebalance(&mut self, turn: &mut Turn<'_>, reason: RebalanceReason) {
-        self.rebalances[reason as usize] += 1;
+        self.begin_rebalance(turn, reason);
         self.fail_syncs(turn, GroupError::RebalanceInProgress);
         let deadline = turn.now.monotonic + self.rebalance_timeout();
         self.set_phase(turn.now, Phase::PreparingRebalance { deadline, initial: None });
@@ -154,6 +159,7 @@ impl Group {
 
     fn become_empty(&mut self, turn: &mut Turn<'_>) {
         self.set_phase(turn.now, Phase::Empty);
+        self.rebalance_began = None;
         self.leader = None;
         // Without it the group would come back with its members after a restart, to lose them by their sessions.
         if let Ok(record) = self.metadata_record(|_| bytes::Bytes::new()) {

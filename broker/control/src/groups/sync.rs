@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::RebalanceReason;
-use super::event::{AppendFailure, GroupError, Reply, RequestId, Sync};
+use super::event::{AppendFailure, Effect, GroupError, Reply, RequestId, Sync};
 use super::group::{Group, Phase};
 use super::turn::{FollowUp, Turn};
 
@@ -91,6 +91,9 @@ impl Group {
         }
         let is_complete = self.members.values().all(|member| member.has_synced);
         self.set_phase(turn.now, Phase::Stable { sync_deadline: (!is_complete).then_some(sync_deadline) });
+        if let Some(began) = self.rebalance_began.take() {
+            turn.effects.push(Effect::Rebalanced { took: turn.now.monotonic.saturating_sub(began) });
+        }
         let synced = self.synced(Bytes::new());
         for member in self.members.values_mut() {
             member.renew_session(turn.now.monotonic);

@@ -179,9 +179,11 @@ fn empty(index: i32, error_code: i16, is_committed_only: bool) -> FetchPartition
 
 fn count(cx: &Context, call: &Call, asked: &[Asked], look: &Look) {
     for (asked, answered) in asked.iter().zip(&look.topics) {
-        let bytes: usize = answered.partitions.iter().filter_map(|p| p.payload.as_ref()).map(|range| range.len).sum();
-        if let Some(topic) = &asked.found {
-            topic.metrics.bytes_out_consume.inc_by(bytes as u64);
+        for found in &answered.partitions {
+            let partition = asked.found.as_ref().and_then(|topic| topic.partition(found.index));
+            if let (Some(partition), Some(range)) = (partition, &found.payload) {
+                partition.metrics.bytes_out_consume.inc_by(range.len as u64);
+            }
         }
         for partition in answered.partitions.iter().filter(|partition| partition.error_code != 0) {
             count_error(cx, call, partition.error_code);

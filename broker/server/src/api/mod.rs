@@ -44,7 +44,7 @@ mod sync_group;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use futures::future::BoxFuture;
@@ -117,21 +117,76 @@ struct Api {
 /// A handler at work.
 type Handling = BoxFuture<'static, Result<Reply, CallError>>;
 
-/// An answer under way. Counted, with its duration, when it is ready.
+/// An answer under way. Counted, with its duration and where that went, when it is ready.
 pub(crate) struct Answer {
     handling: Handling,
     started: Instant,
+    /// Time in which it was worked on.
+    local: Duration,
+    is_waiting: bool,
     metrics: ApiMetrics,
 }
 
+/// An answer that is to be sent.
+pub(crate) struct Answered {
+    reply: Reply,
+    ready: Instant,
+    metrics: ApiMetrics,
+}
+
+/// An answer that is being sent.
+pub(crate) struct Sending {
+    ready: Instant,
+    sending: Instant,
+    metrics: ApiMetrics,
+}
+
+impl Answered {
+    /// It begins to be sent.
+    pub(crate) fn send(self) -> (Reply, Sending) {
+        (self.reply, Sending { ready: self.ready, sending: Instant::now(), metrics: self.metrics })
+    }
+}
+
+impl Sending {
+    /// It is sent.
+    pub(crate) fn done(&self) {
+        self.metrics.sent(self.ready, self.sending);
+    }
+}
+
+impl Answer {
+    fn new(handling: Handling, received: Instant, metrics: ApiMetrics) -> Self {
+        metrics.begun(received);
+        Self { handling, started: Instant::now(), local: Duration::ZERO, is_waiting: false, metrics }
+    }
+
+    fn set_waiting(&mut self, is_waiting: bool) {
+        if self.is_waiting != is_waiting {
+            self.metrics.waiting.add(if is_waiting { 1 } else { -1 });
+            self.is_waiting = is_waiting;
+        }
+    }
+}
+
 impl Future for Answer {
-    type Output = Result<Reply, CallError>;
+    type Output = Result<Answered, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        let outcome = std::task::ready!(self.handling.as_mut().poll(task));
-        self.metrics.requests.inc();
-        self.metrics.duration_seconds.observe(self.started.elapsed().as_secs_f64());
-        Poll::Ready(outcome)
+        let begun = Instant::now();
+        let polled = self.handling.as_mut().poll(task);
+        let ready = Instant::now();
+        self.local += ready - begun;
+        self.set_waiting(polled.is_pending());
+        let reply = std::task::ready!(polled)?;
+        self.metrics.answered(ready - self.started, self.local);
+        Poll::Ready(Ok(Answered { reply, ready, metrics: self.metrics.clone() }))
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.set_waiting(false);
     }
 }
 
@@ -150,14 +205,19 @@ pub(crate) fn may_overlap(frame: &[u8]) -> bool {
     RequestPrefix::parse(frame).is_ok_and(|prefix| prefix.api_key == spec::PRODUCE.key)
 }
 
-/// Begins a request: `frame` is what follows its length. An error closes the connection, as in Kafka: there is no
+/// Begins a request: `frame` is what follows its length, whole since `received`. An error closes the connection, as in Kafka: there is no
 /// answer that the peer could read.
-pub(crate) fn begin(cx: &Arc<Context>, peer: &Arc<Peer>, mut frame: BytesMut) -> Result<Answer, CallError> {
+pub(crate) fn begin(
+    cx: &Arc<Context>,
+    peer: &Arc<Peer>,
+    mut frame: BytesMut,
+    received: Instant,
+) -> Result<Answer, CallError> {
     let prefix = RequestPrefix::parse(&frame).map_err(decode::DecodeError::Header)?;
     let RequestPrefix { api_key, api_version, correlation_id } = prefix;
     let index = TABLE.iter().position(|row| row.spec.key == api_key).ok_or(CallError::UnknownApi { api_key })?;
     let row = &TABLE[index];
-    let answer = |handling| Answer { handling, started: Instant::now(), metrics: cx.api_metrics[index].clone() };
+    let answer = |handling| Answer::new(handling, received, cx.api_metrics[index].clone());
     let mut call = Call::new(row.spec, api_version, correlation_id, peer);
     if !row.spec.serves(api_version) {
         if api_key == spec::API_VERSIONS.key {

@@ -210,6 +210,20 @@ pub(super) const KEYS: &[ConfigKey] = &[
     row("message.max.bytes", Kind::Int, "1048588", "Default of the topic key max.message.bytes.")
         .at_least(0)
         .cluster_wide(),
+    row(
+        "metrics.level",
+        Kind::String,
+        "topic",
+        "How fine the series of /metrics are: cluster, topic or partition. Weir's own key.",
+    )
+    .one_of(&["cluster", "topic", "partition"]),
+    row(
+        "metrics.max.series.per.family",
+        Kind::Int,
+        "10000",
+        "Series of one metric; what is beyond is counted under __other__. Weir's own key.",
+    )
+    .at_least(1),
     row("min.insync.replicas", Kind::Int, "1", "Default of the topic key min.insync.replicas.")
         .at_least(1)
         .cluster_wide(),

@@ -11,6 +11,7 @@ use super::listeners::{
 use super::table::{self, Scope};
 use super::value::elements;
 use super::{ConfigError, Property, bad_value};
+use crate::metrics::{Bounds, Level};
 
 /// When an acks=all write is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,9 @@ pub struct Settings {
     /// `None`: the operating system's own choice.
     pub socket_send_buffer_bytes: Option<usize>,
     pub socket_receive_buffer_bytes: Option<usize>,
+
+    pub min_insync_replicas: usize,
+    pub metrics: Bounds,
 
     pub retention_check_interval: Duration,
     pub checkpoint_interval: Duration,
@@ -94,6 +98,15 @@ impl Settings {
             connections_idle_max: read.duration("connections.max.idle.ms")?,
             socket_send_buffer_bytes: usize::try_from(read.number("socket.send.buffer.bytes")?).ok(),
             socket_receive_buffer_bytes: usize::try_from(read.number("socket.receive.buffer.bytes")?).ok(),
+            min_insync_replicas: read.count("min.insync.replicas")?,
+            metrics: Bounds {
+                level: match read.text("metrics.level").as_deref() {
+                    Some("cluster") => Level::Cluster,
+                    Some("partition") => Level::Partition,
+                    _ => Level::Topic,
+                },
+                series_max: read.count("metrics.max.series.per.family")?,
+            },
             retention_check_interval: read.duration("log.retention.check.interval.ms")?,
             checkpoint_interval: read.duration("log.flush.offset.checkpoint.interval.ms")?,
             cleaner_enabled: read.boolean("log.cleaner.enable"),

@@ -1,237 +1,175 @@
-//! What groups do, for `/metrics`: computed from memory at each scrape.
+//! What groups do and how far they are behind, for `/metrics`: computed from memory at each scrape.
 //!
 //! Each group is shown by its coordinator alone, so that sums over brokers are right. A group without commits has no lag
 //! series; a topic or group that is deleted takes its series with it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, GaugeVec, Opts};
+use prometheus::{Error, Registry};
 use weir_control::groups::{Group, GroupState};
 use weir_control::lag::{GroupLag, PartitionLag};
-use weir_types::limits::METRIC_SERIES_MAX;
 
 use super::lag::GroupLags;
 use crate::clock::now_ms;
+use crate::metrics::{Bounds, Metrics, Rows};
 
-/// Where series beyond [`METRIC_SERIES_MAX`] go together.
-const OTHER: &str = "__other__";
-
-/// Values by label values, in order, so that the series that are shown stay the same ones.
-type Series = BTreeMap<Vec<Arc<str>>, f64>;
-
-#[derive(Default)]
-struct Scrape {
-    states: BTreeMap<GroupState, f64>,
-    state: Series,
-    members: Series,
-    members_idle: Series,
-    rebalances: Series,
-    committed: Series,
-    last_commit: Series,
-    lag: Series,
-    lag_max: Series,
-    lag_seconds: Series,
-    lag_status: Series,
-    lost: Series,
-    unconsumed_retention: Series,
+pub(crate) fn register(registry: &Registry, metrics: &Metrics, lags: &Arc<GroupLags>) -> Result<(), Error> {
+    let (bounds, lags) = (metrics.bounds, Arc::clone(lags));
+    let empty = GroupRows::new(bounds).into_rows();
+    registry.register(Box::new(metrics.computed(&empty, move || GroupRows::read(&lags, bounds).into_rows())?))
 }
 
-/// Registered once per broker.
-pub(crate) struct GroupMetrics {
-    lags: Arc<GroupLags>,
-    /// Empty: a scrape fills its own.
-    families: Vec<Desc>,
+/// All of them, empty.
+pub(crate) fn families(bounds: Bounds) -> Vec<Rows> {
+    GroupRows::new(bounds).into_rows()
 }
 
-impl GroupMetrics {
-    pub(crate) fn new(lags: Arc<GroupLags>) -> prometheus::Result<Self> {
-        let families = collectors(&Scrape::default())?.iter().flat_map(|family| family.desc()).cloned().collect();
-        Ok(Self { lags, families })
+struct GroupRows {
+    bounds: Bounds,
+    groups: Rows,
+    state: Rows,
+    members: Rows,
+    members_idle: Rows,
+    rebalances: Rows,
+    committed: Rows,
+    last_commit: Rows,
+    lag: Rows,
+    lag_max: Rows,
+    lag_seconds: Rows,
+    lag_status: Rows,
+    lost: Rows,
+    unconsumed_retention: Rows,
+}
+
+impl GroupRows {
+    fn new(bounds: Bounds) -> Self {
+        let of_group = &["group"][..];
+        let of_topic = &[of_group, bounds.topic_labels()].concat()[..];
+        Self {
+            bounds,
+            groups: Rows::gauge("weir_groups", &["state"], "Groups that this broker coordinates."),
+            state: Rows::gauge("weir_group_state", &["group", "state"], "1 for the state that the group is in.").of_each(),
+            members: Rows::gauge("weir_group_members", of_group, "Members of the group."),
+            members_idle: Rows::gauge(
+                "weir_group_members_idle",
+                of_group,
+                "Members of a stable group that got no partition.",
+            ),
+            rebalances: Rows::counter("weir_group_rebalances_total", &["group", "reason"], "Rebalances of the group."),
+            committed: Rows::counter(
+                "weir_group_committed_offset_total",
+                of_topic,
+                "Sum of the offsets that the group has committed: its rate is records per second.",
+            ),
+            last_commit: Rows::gauge(
+                "weir_group_last_commit_timestamp_seconds",
+                of_group,
+                "When the group committed last, in seconds since 1970.",
+            )
+            .of_each(),
+            lag: Rows::gauge(
+                "weir_group_lag_records",
+                of_topic,
+                "Records between what the group has committed and the ends of the topic's partitions.",
+            ),
+            lag_max: Rows::gauge("weir_group_lag_max_records", of_group, "The lag in the partition where it is largest.")
+                .of_each(),
+            lag_seconds: Rows::gauge(
+                "weir_group_lag_seconds",
+                of_topic,
+                "How long the first record that the group has not read has been there, by the broker's clock; 0 when it has \
+                 read all.",
+            )
+            .of_each(),
+            lag_status: Rows::gauge(
+                "weir_group_lag_status",
+                of_group,
+                "0 OK, 1 WARN, 2 REWOUND, 3 STALLED, 4 STOPPED, 5 LOST.",
+            )
+            .of_each(),
+            lost: Rows::counter(
+                "weir_group_lost_records_total",
+                of_topic,
+                "Records that were deleted before the group read them, since this broker coordinates it.",
+            ),
+            unconsumed_retention: Rows::gauge(
+                "weir_group_unconsumed_retention_ratio",
+                of_topic,
+                "How near retention is to records that the group has not read: at 1 it deletes the first of them.",
+            )
+            .of_each(),
+        }
     }
 
-    fn scrape(&self) -> Scrape {
-        let mut scrape = Scrape::default();
+    fn read(lags: &GroupLags, bounds: Bounds) -> Self {
+        let mut rows = Self::new(bounds);
         for state in GroupState::ALL {
-            scrape.states.insert(state, 0.0);
+            rows.groups.set(vec![state.as_str().into()], 0.0);
         }
-        self.lags.groups().read_loaded(|group| scrape.add(group));
-        let tracker = self.lags.look();
+        lags.groups().read_loaded(|group| rows.add(group));
+        let tracker = lags.look();
         let now_ms = now_ms();
-        for lag in tracker.groups() {
-            scrape.lag_status.insert(vec![lag.group.clone()], f64::from(lag.status as u8));
-            for partition in &lag.partitions {
-                let retention = self.lags.unconsumed_retention_ratio(partition, now_ms);
-                scrape.add_lag(&lag, partition, retention, now_ms);
+        for group in tracker.groups() {
+            rows.lag_status.set(vec![Arc::clone(group.group)], f64::from(group.status as u8));
+            for partition in &group.partitions {
+                let retention = lags.unconsumed_retention_ratio(partition, now_ms);
+                rows.add_lag(&group, partition, retention, now_ms);
             }
         }
-        scrape
+        rows
     }
-}
 
-impl Scrape {
     fn add(&mut self, group: &Group) {
-        let id = group.id();
-        *self.states.entry(group.state()).or_default() += 1.0;
+        let id = || vec![Arc::clone(group.id())];
+        self.groups.add(vec![group.state().as_str().into()], 1.0);
         for state in GroupState::ALL {
             let is_in_it = f64::from(u8::from(group.state() == state));
-            self.state.insert(vec![id.clone(), state.as_str().into()], is_in_it);
+            self.state.set(vec![Arc::clone(group.id()), state.as_str().into()], is_in_it);
         }
-        self.members.insert(vec![id.clone()], group.members().len() as f64);
-        self.members_idle.insert(vec![id.clone()], group.idle_member_count() as f64);
+        self.members.set(id(), group.members().len() as f64);
+        self.members_idle.set(id(), group.idle_member_count() as f64);
         for (reason, count) in group.rebalances() {
-            self.rebalances.insert(vec![id.clone(), reason.as_str().into()], count as f64);
+            self.rebalances.set(vec![Arc::clone(group.id()), reason.as_str().into()], count as f64);
         }
         for (partition, offset) in group.offsets() {
-            *self.committed.entry(vec![id.clone(), partition.topic.clone()]).or_default() += offset.offset as f64;
-            at_least(&mut self.last_commit, vec![id.clone()], offset.commit_timestamp_ms as f64 / 1000.0);
+            self.committed.add(self.labels(group.id(), &partition.topic, partition.partition), offset.offset as f64);
+            self.last_commit.at_least(id(), offset.commit_timestamp_ms as f64 / 1000.0);
         }
     }
 
     fn add_lag(&mut self, group: &GroupLag<'_>, lag: &PartitionLag<'_>, retention: Option<f64>, now_ms: i64) {
-        let labels = || vec![group.group.clone(), lag.partition.topic.clone()];
+        let labels = self.labels(group.group, &lag.partition.topic, lag.partition.partition);
         let records = lag.position.lag_records() as f64;
-        *self.lag.entry(labels()).or_default() += records;
-        at_least(&mut self.lag_max, vec![group.group.clone()], records);
-        at_least(&mut self.lag_seconds, labels(), lag.position.lag_ms(now_ms) as f64 / 1000.0);
-        *self.lost.entry(labels()).or_default() += lag.lost_records_total as f64;
+        self.lag.add(labels.clone(), records);
+        self.lag_max.at_least(vec![Arc::clone(group.group)], records);
+        self.lag_seconds.at_least(labels.clone(), lag.position.lag_ms(now_ms) as f64 / 1000.0);
+        self.lost.add(labels.clone(), lag.lost_records_total as f64);
         if let Some(ratio) = retention {
-            at_least(&mut self.unconsumed_retention, labels(), ratio);
+            self.unconsumed_retention.at_least(labels, ratio);
         }
     }
-}
 
-/// Of several partitions the worst one counts.
-fn at_least(series: &mut Series, labels: Vec<Arc<str>>, value: f64) {
-    let shown = series.entry(labels).or_default();
-    *shown = shown.max(value);
-}
-
-impl Collector for GroupMetrics {
-    fn desc(&self) -> Vec<&Desc> {
-        self.families.iter().collect()
+    fn labels(&self, group: &Arc<str>, topic: &Arc<str>, partition: i32) -> Vec<Arc<str>> {
+        let mut labels = vec![Arc::clone(group)];
+        labels.extend(self.bounds.topic_values(topic, partition));
+        labels
     }
 
-    fn collect(&self) -> Vec<MetricFamily> {
-        match collectors(&self.scrape()) {
-            Ok(collectors) => collectors.iter().flat_map(|family| family.collect()).collect(),
-            Err(error) => {
-                tracing::error!(%error, "group metrics were not collected");
-                Vec::new()
-            }
-        }
-    }
-}
-
-fn collectors(scrape: &Scrape) -> prometheus::Result<Vec<Box<dyn Collector>>> {
-    let states = scrape.states.iter().map(|(state, count)| (vec![Arc::from(state.as_str())], *count)).collect();
-    Ok(vec![
-        gauge("weir_groups", "Groups that this broker coordinates.", &["state"], &states)?,
-        gauge_of_each("weir_group_state", "1 for the state that the group is in.", &["group", "state"], &scrape.state)?,
-        gauge("weir_group_members", "Members of the group.", &["group"], &scrape.members)?,
-        gauge(
-            "weir_group_members_idle",
-            "Members of a stable group that got no partition.",
-            &["group"],
-            &scrape.members_idle,
-        )?,
-        counter("weir_group_rebalances_total", "Rebalances of the group.", &["group", "reason"], &scrape.rebalances)?,
-        counter(
-            "weir_group_committed_offset_total",
-            "Sum of the offsets that the group has committed in the topic's partitions: its rate is records per second.",
-            &["group", "topic"],
-            &scrape.committed,
-        )?,
-        gauge_of_each(
-            "weir_group_last_commit_timestamp_seconds",
-            "When the group committed last, in seconds since 1970.",
-            &["group"],
-            &scrape.last_commit,
-        )?,
-        gauge(
-            "weir_group_lag_records",
-            "Records between what the group has committed and the ends of the topic's partitions.",
-            &["group", "topic"],
-            &scrape.lag,
-        )?,
-        gauge_of_each(
-            "weir_group_lag_max_records",
-            "The lag in the partition where it is largest.",
-            &["group"],
-            &scrape.lag_max,
-        )?,
-        gauge_of_each(
-            "weir_group_lag_seconds",
-            "How long the first record that the group has not read has been in the topic, by the broker's clock; 0 when it \
-             has read all.",
-            &["group", "topic"],
-            &scrape.lag_seconds,
-        )?,
-        gauge_of_each(
-            "weir_group_lag_status",
-            "0 OK, 1 WARN, 2 REWOUND, 3 STALLED, 4 STOPPED, 5 LOST.",
-            &["group"],
-            &scrape.lag_status,
-        )?,
-        counter(
-            "weir_group_lost_records_total",
-            "Records that were deleted before the group read them, since this broker coordinates it.",
-            &["group", "topic"],
-            &scrape.lost,
-        )?,
-        gauge_of_each(
-            "weir_group_unconsumed_retention_ratio",
-            "How near retention is to records that the group has not read: at 1 it deletes the first of them.",
-            &["group", "topic"],
-            &scrape.unconsumed_retention,
-        )?,
-    ])
-}
-
-/// Of values that mean nothing when they are added up: what is beyond the limit is left out.
-fn gauge_of_each(name: &str, help: &str, labels: &[&str], series: &Series) -> prometheus::Result<Box<dyn Collector>> {
-    let shown = series.iter().take(METRIC_SERIES_MAX).map(|(values, value)| (values.clone(), *value)).collect();
-    gauge(name, help, labels, &shown)
-}
-
-fn gauge(name: &str, help: &str, labels: &[&str], series: &Series) -> prometheus::Result<Box<dyn Collector>> {
-    let family = GaugeVec::new(Opts::new(name, help), labels)?;
-    for_each_shown(series, |values, value| family.with_label_values(values).add(value));
-    Ok(Box::new(family))
-}
-
-fn counter(name: &str, help: &str, labels: &[&str], series: &Series) -> prometheus::Result<Box<dyn Collector>> {
-    let family = CounterVec::new(Opts::new(name, help), labels)?;
-    for_each_shown(series, |values, value| {
-        family.with_label_values(values).inc_by(value);
-    });
-    Ok(Box::new(family))
-}
-
-fn for_each_shown(series: &Series, mut show: impl FnMut(&[&str], f64)) {
-    for (index, (values, value)) in series.iter().enumerate() {
-        let values: Vec<&str> = if index < METRIC_SERIES_MAX {
-            values.iter().map(|value| &**value).collect()
-        } else {
-            vec![OTHER; values.len()]
-        };
-        show(&values, *value);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn series_beyond_the_limit_are_counted_together() {
-        let series = (0..METRIC_SERIES_MAX + 5).map(|index| (vec![Arc::from(format!("g{index:06}"))], 1.0)).collect();
-        let families = gauge("weir_group_members", "Members.", &["group"], &series).unwrap().collect();
-        let metrics = families[0].get_metric();
-        assert_eq!(metrics.len(), METRIC_SERIES_MAX + 1);
-        let other = metrics.iter().find(|metric| metric.get_label()[0].value() == OTHER).unwrap();
-        assert!((other.get_gauge().get_value() - 5.0).abs() < f64::EPSILON);
+    fn into_rows(self) -> Vec<Rows> {
+        vec![
+            self.groups,
+            self.state,
+            self.members,
+            self.members_idle,
+            self.rebalances,
+            self.committed,
+            self.last_commit,
+            self.lag,
+            self.lag_max,
+            self.lag_seconds,
+            self.lag_status,
+            self.lost,
+            self.unconsumed_retention,
+        ]
     }
 }

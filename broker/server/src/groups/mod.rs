@@ -19,6 +19,7 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use prometheus::Histogram;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +30,7 @@ use weir_types::TopicPartition;
 
 pub(crate) use lag::GroupLags;
 pub(crate) use log::{OffsetsLog, PartitionsLog};
-pub(crate) use metrics::GroupMetrics;
+pub(crate) use metrics::{families as metric_families, register as register_metrics};
 pub(crate) use rest::routes;
 use shard::Shard;
 
@@ -46,6 +47,7 @@ pub(crate) struct Groups {
     log: Arc<dyn OffsetsLog>,
     config: GroupConfig,
     retention_check_interval: Duration,
+    rebalance_seconds: Histogram,
     /// Empty until the topic exists. One per partition.
     shards: OnceLock<Vec<Arc<Shard>>>,
     tasks: TaskTracker,
@@ -54,11 +56,17 @@ pub(crate) struct Groups {
 
 impl Groups {
     /// `retention_check_interval` is `offsets.retention.check.interval.ms`.
-    pub(crate) fn new(log: Arc<dyn OffsetsLog>, config: GroupConfig, retention_check_interval: Duration) -> Self {
+    pub(crate) fn new(
+        log: Arc<dyn OffsetsLog>,
+        config: GroupConfig,
+        retention_check_interval: Duration,
+        rebalance_seconds: Histogram,
+    ) -> Self {
         Self {
             log,
             config,
             retention_check_interval,
+            rebalance_seconds,
             shards: OnceLock::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
@@ -71,7 +79,8 @@ impl Groups {
         let mut is_first = false;
         let shards = self.shards.get_or_init(|| {
             is_first = true;
-            (0..).take(partition_count).map(|index| Arc::new(Shard::new(index, self.config.clone()))).collect()
+            let shard = |index| Shard::new(index, self.config.clone(), self.rebalance_seconds.clone());
+            (0..).take(partition_count).map(|index| Arc::new(shard(index))).collect()
         });
         if !is_first {
             return;

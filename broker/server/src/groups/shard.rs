@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
+use prometheus::Histogram;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,7 @@ type Written = Vec<(AppendId, Result<(), AppendFailure>)>;
 pub(super) struct Shard {
     index: i32,
     config: GroupConfig,
+    rebalance_seconds: Histogram,
     core: Mutex<Core>,
     /// There is something to write, or an earlier deadline.
     changed: Notify,
@@ -63,7 +65,7 @@ enum Phase {
 }
 
 impl Shard {
-    pub(super) fn new(index: i32, config: GroupConfig) -> Self {
+    pub(super) fn new(index: i32, config: GroupConfig, rebalance_seconds: Histogram) -> Self {
         let core = Core {
             phase: Phase::Loading,
             coordinator: Coordinator::new(config.clone()),
@@ -71,7 +73,14 @@ impl Shard {
             waiting: HashMap::new(),
             to_write: Vec::new(),
         };
-        Self { index, config, core: Mutex::new(core), changed: Notify::new(), started: Instant::now() }
+        Self {
+            index,
+            config,
+            rebalance_seconds,
+            core: Mutex::new(core),
+            changed: Notify::new(),
+            started: Instant::now(),
+        }
     }
 
     /// A step never leaves the core half changed in a way that a later one could not live with.
@@ -125,6 +134,7 @@ impl Shard {
                         drop(sender.send(reply));
                     }
                 }
+                Effect::Rebalanced { took } => self.rebalance_seconds.observe(took.as_secs_f64()),
                 Effect::Append { append, records } => core.to_write.push((append, records)),
             }
         }

@@ -10,6 +10,8 @@ use tokio::sync::Semaphore;
 use weir_control::groups::{AppendFailure, CommitPartition, CommittedOffset, GroupState, Protocol};
 
 use super::log::{LoadError, Replay, replay_batches};
+use prometheus::{Histogram, HistogramOpts};
+
 use super::*;
 
 /// Batches per partition; appends wait for a permit of `disk`.
@@ -63,12 +65,16 @@ async fn open(log: &Arc<MemoryLog>, partition_count: usize) -> Groups {
         ..GroupConfig::default()
     };
     let log: Arc<dyn OffsetsLog> = Arc::clone(log) as _;
-    let groups = Groups::new(log, config, Duration::from_secs(600));
+    let groups = Groups::new(log, config, Duration::from_secs(600), histogram());
     groups.open(partition_count);
     while groups.read_all(|_| ()) == Err(GroupError::CoordinatorLoading) {
         tokio::task::yield_now().await;
     }
     groups
+}
+
+fn histogram() -> Histogram {
+    Histogram::with_opts(HistogramOpts::new("rebalances", "Of a test.")).unwrap()
 }
 
 fn commit_of(group: &str, partition: i32, offset: i64, metadata: &str) -> Commit {
@@ -250,7 +256,7 @@ async fn sessions_end_without_anybody_asking() {
 #[tokio::test]
 async fn while_a_partition_is_read_its_groups_are_told_to_wait() {
     let log = Arc::new(MemoryLog::default());
-    let groups = Groups::new(Arc::clone(&log) as _, GroupConfig::default(), Duration::from_secs(600));
+    let groups = Groups::new(Arc::clone(&log) as _, GroupConfig::default(), Duration::from_secs(600), histogram());
     {
         let _reading = log.reading.lock().unwrap();
         groups.open(1);
@@ -269,7 +275,7 @@ async fn while_a_partition_is_read_its_groups_are_told_to_wait() {
 #[tokio::test]
 async fn without_the_topic_there_is_no_coordinator() {
     let log: Arc<dyn OffsetsLog> = Arc::new(MemoryLog::default());
-    let groups = Groups::new(log, GroupConfig::default(), Duration::from_secs(600));
+    let groups = Groups::new(log, GroupConfig::default(), Duration::from_secs(600), histogram());
     assert_eq!(groups.commit(commit_of("g", 0, 1, "")).await, Err(GroupError::NotCoordinator));
     assert_eq!(groups.read("g", |_| ()), Err(GroupError::NotCoordinator));
     assert_eq!(groups.read_all(|_| ()), Ok(()));

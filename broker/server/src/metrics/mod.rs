@@ -1,20 +1,92 @@
-//! The broker's own metrics, `weir_*`: counters in memory that the paths of a record add to, and [`scrape`], which reads
-//! the rest when `/metrics` is asked.
+//! The broker's own metrics, `weir_*`.
 //!
-//! Nothing here takes a lock that a produce or fetch takes; per-topic counters are looked up once per topic.
+//! [`Metrics`] holds what is counted as it happens: by topic ([`topics`]) and by API ([`requests`]). The rest is computed
+//! when `/metrics` is asked ([`rows`]): [`scrape`] (partitions, the disk), [`cluster`] (health, replication, balance),
+//! [`runtime`], [`process`], and the groups' own in `groups/metrics`. [`exposition`] writes it all down.
+//!
+//! Invariants: every family is bounded by [`Bounds`]; a series is exported by one broker only (a partition's by its leader, a
+//! group's by its coordinator, the cluster's by the controller); counting takes no lock, and computing none of a partition.
 
+mod cluster;
+mod exposition;
 mod process;
+mod requests;
+mod rows;
+mod runtime;
 pub(crate) mod scrape;
+mod topics;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-use prometheus::{Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::core::Collector;
+use prometheus::{Counter, Error, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use weir_protocol::api::ApiSpec;
-use weir_types::limits::METRIC_SERIES_MAX;
 
-/// Where series beyond [`METRIC_SERIES_MAX`] are counted.
-const OTHER: &str = "__other__";
+pub(crate) use cluster::BrokerState;
+pub(crate) use exposition::render;
+pub use process::register as register_process;
+pub(crate) use requests::ApiMetrics;
+pub(crate) use rows::{Computed, Rows};
+pub(crate) use topics::TopicMetrics;
+
+use requests::RequestFamilies;
+use topics::TopicFamilies;
+
+/// Where series beyond the limit are counted.
+pub(crate) const OTHER: &str = "__other__";
+
+/// How fine series are: `metrics.level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Cluster,
+    Topic,
+    Partition,
+}
+
+/// What decides how many series there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub level: Level,
+    /// `metrics.max.series.per.family`
+    pub series_max: usize,
+}
+
+impl Bounds {
+    /// The labels that say where, for families of topics.
+    pub(crate) fn topic_labels(self) -> &'static [&'static str] {
+        match self.level {
+            Level::Cluster => &[],
+            Level::Topic => &["topic"],
+            Level::Partition => &["topic", "partition"],
+        }
+    }
+
+    /// Their values.
+    pub(crate) fn topic_values(self, topic: &Arc<str>, partition: i32) -> Vec<Arc<str>> {
+        match self.level {
+            Level::Cluster => Vec::new(),
+            Level::Topic => vec![Arc::clone(topic)],
+            Level::Partition => vec![Arc::clone(topic), partition.to_string().into()],
+        }
+    }
+}
+
+/// Every family that a broker exports, without its values: for its reference.
+pub fn families() -> Result<Vec<Box<dyn Collector>>, Error> {
+    let bounds = Bounds { level: Level::Topic, series_max: 1 };
+    let metrics = Metrics::new(bounds)?;
+    let mut all = metrics.collectors();
+    all.push(Box::new(metrics.dropped_series.clone()));
+    for empty in [scrape::families, cluster::families, runtime::families, crate::groups::metric_families] {
+        all.push(Box::new(metrics.computed(&empty(bounds), move || empty(bounds))?));
+    }
+    let (series, seconds) = exposition::own_collectors()?;
+    all.push(Box::new(series));
+    all.push(Box::new(seconds));
+    all.extend(process::families(&process::ProcessUsage::default())?);
+    Ok(all)
+}
 
 /// From 50 µs to 13 s, by doubling and a half.
 fn seconds_buckets() -> Vec<f64> {
@@ -27,131 +99,137 @@ fn seconds_buckets() -> Vec<f64> {
     buckets
 }
 
-/// Counters that are added to as things happen.
+/// What is counted as it happens.
 pub(crate) struct Metrics {
-    records_in: IntCounterVec,
-    bytes_in: IntCounterVec,
-    bytes_out: IntCounterVec,
-    requests: IntCounterVec,
-    request_errors: IntCounterVec,
-    request_duration_seconds: HistogramVec,
+    pub bounds: Bounds,
+    topics: TopicFamilies,
+    requests: RequestFamilies,
     pub log_append_seconds: Histogram,
     pub log_flush_seconds: Histogram,
-    retention_deleted_bytes: IntCounterVec,
+    pub group_rebalance_seconds: Histogram,
     pub compaction_runs: IntCounter,
-    dropped_series: IntCounter,
-    topic_count: AtomicUsize,
-}
-
-/// The counters of one topic.
-pub(crate) struct TopicMetrics {
-    pub records_in: IntCounter,
-    pub bytes_in: IntCounter,
-    pub bytes_out_consume: IntCounter,
-    pub retention_deleted_bytes: IntCounter,
-}
-
-/// The counters of one API.
-#[derive(Clone)]
-pub(crate) struct ApiMetrics {
-    pub requests: IntCounter,
-    pub duration_seconds: Histogram,
-}
-
-/// Registers a new metric and hands it back.
-fn register<M: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: Result<M, Error>,
-) -> Result<M, Error> {
-    let metric = metric?;
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
+    /// Time that requests waited for `queued.max.request.bytes`.
+    pub throttle_seconds: Counter,
+    connections: IntGaugeVec,
+    dropped_series: IntGauge,
+    /// What computed families have dropped, by collector.
+    dropped: std::sync::Mutex<Vec<Arc<AtomicUsize>>>,
+    state: AtomicU8,
 }
 
 impl Metrics {
-    /// Fails if the registry already holds metrics of these names: one broker per registry.
-    pub(crate) fn new(registry: &Registry) -> Result<Self, Error> {
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            register(registry, IntCounterVec::new(Opts::new(name, help), labels))
-        };
-        let histogram = |name: &str, help: &str| {
-            let opts = HistogramOpts::new(name, help).buckets(seconds_buckets());
-            register(registry, Histogram::with_opts(opts))
-        };
-        let duration =
-            HistogramOpts::new("weir_request_duration_seconds", "From a request's frame to its answer, by API.")
-                .buckets(seconds_buckets());
+    pub(crate) fn new(bounds: Bounds) -> Result<Self, Error> {
+        let histogram =
+            |name: &str, help: &str| Histogram::with_opts(HistogramOpts::new(name, help).buckets(seconds_buckets()));
         Ok(Self {
-            records_in: counters("weir_records_in_total", "Records appended by clients.", &["topic"])?,
-            bytes_in: counters("weir_bytes_in_total", "Bytes of batches appended by clients.", &["topic"])?,
-            bytes_out: counters(
-                "weir_bytes_out_total",
-                "Bytes of batches sent, by who reads them.",
-                &["topic", "kind"],
-            )?,
-            requests: counters("weir_requests_total", "Requests answered, by API.", &["api"])?,
-            request_errors: counters(
-                "weir_request_errors_total",
-                "Errors answered, by API and Kafka's name of the error.",
-                &["api", "error"],
-            )?,
-            request_duration_seconds: register(registry, HistogramVec::new(duration, &["api"]))?,
+            bounds,
+            topics: TopicFamilies::new(bounds)?,
+            requests: RequestFamilies::new()?,
             log_append_seconds: histogram("weir_log_append_seconds", "Time to append to a partition's log.")?,
             log_flush_seconds: histogram("weir_log_flush_seconds", "Time to sync one partition to disk.")?,
-            retention_deleted_bytes: counters(
-                "weir_retention_deleted_bytes_total",
-                "Bytes deleted by retention, by time or size.",
-                &["topic"],
+            group_rebalance_seconds: histogram(
+                "weir_group_rebalance_seconds",
+                "Time of a rebalance, from what began it until the group is stable again.",
             )?,
-            compaction_runs: register(
-                registry,
-                IntCounter::new("weir_compaction_runs_total", "Compactions of a partition that were put in place."),
+            compaction_runs: IntCounter::new(
+                "weir_compaction_runs_total",
+                "Compactions of a partition that were put in place.",
             )?,
-            dropped_series: register(
-                registry,
-                IntCounter::new(
-                    "weir_metrics_dropped_series_total",
-                    "Topics whose series are counted under __other__ because there are too many.",
-                ),
+            throttle_seconds: Counter::new(
+                "weir_throttle_seconds_total",
+                "Time that requests waited because too many bytes were in flight (queued.max.request.bytes).",
             )?,
-            topic_count: AtomicUsize::new(0),
+            connections: IntGaugeVec::new(
+                Opts::new("weir_connections", "Open client connections, by listener."),
+                &["listener"],
+            )?,
+            dropped_series: IntGauge::new(
+                "weir_metrics_dropped_series",
+                "Rows without series of their own, because there are more than metrics.max.series.per.family.",
+            )?,
+            dropped: std::sync::Mutex::default(),
+            state: AtomicU8::new(BrokerState::Starting as u8),
         })
+    }
+
+    /// Fails if the registry holds metrics of these names already: one broker per registry.
+    pub(crate) fn register(self: &Arc<Self>, registry: &Registry) -> Result<(), Error> {
+        self.collectors().into_iter().try_for_each(|collector| registry.register(collector))?;
+        registry.register(Box::new(Dropped(Arc::clone(self))))
+    }
+
+    fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        let mut all = self.topics.collectors();
+        all.extend(self.requests.collectors());
+        all.push(Box::new(self.log_append_seconds.clone()));
+        all.push(Box::new(self.log_flush_seconds.clone()));
+        all.push(Box::new(self.group_rebalance_seconds.clone()));
+        all.push(Box::new(self.compaction_runs.clone()));
+        all.push(Box::new(self.throttle_seconds.clone()));
+        all.push(Box::new(self.connections.clone()));
+        all
     }
 
     /// The counters of a topic, at 0 if it is new.
     pub(crate) fn topic(&self, name: &str) -> Arc<TopicMetrics> {
-        let label = if self.topic_count.fetch_add(1, Ordering::Relaxed) < METRIC_SERIES_MAX {
-            name
-        } else {
-            self.dropped_series.inc();
-            OTHER
-        };
-        Arc::new(TopicMetrics {
-            records_in: self.records_in.with_label_values(&[label]),
-            bytes_in: self.bytes_in.with_label_values(&[label]),
-            bytes_out_consume: self.bytes_out.with_label_values(&[label, "consume"]),
-            retention_deleted_bytes: self.retention_deleted_bytes.with_label_values(&[label]),
-        })
+        self.topics.topic(name)
     }
 
-    /// A deleted topic takes its series with it.
-    pub(crate) fn forget_topic(&self, name: &str) {
-        self.topic_count.fetch_sub(1, Ordering::Relaxed);
-        // A series that is not there was folded into __other__: nothing to remove.
-        let _ = self.records_in.remove_label_values(&[name]);
-        let _ = self.bytes_in.remove_label_values(&[name]);
-        let _ = self.bytes_out.remove_label_values(&[name, "consume"]);
-        let _ = self.retention_deleted_bytes.remove_label_values(&[name]);
+    /// The counters of a partition, of its own or those of its topic.
+    pub(crate) fn partition(&self, topic: &Arc<TopicMetrics>, name: &str, partition: i32) -> Arc<TopicMetrics> {
+        self.topics.partition(topic, name, partition)
+    }
+
+    /// What is deleted takes its series with it.
+    pub(crate) fn forget(&self, metrics: &TopicMetrics) {
+        self.topics.forget(metrics);
     }
 
     pub(crate) fn api(&self, api: &ApiSpec) -> ApiMetrics {
-        ApiMetrics {
-            requests: self.requests.with_label_values(&[api.name]),
-            duration_seconds: self.request_duration_seconds.with_label_values(&[api.name]),
-        }
+        self.requests.api(api)
     }
 
     pub(crate) fn request_error(&self, api: &ApiSpec, error: &str) {
-        self.request_errors.with_label_values(&[api.name, error]).inc();
+        self.requests.error(api, error);
+    }
+
+    pub(crate) fn connections(&self, listener: &str) -> IntGauge {
+        self.connections.with_label_values(&[listener])
+    }
+
+    pub(crate) fn set_state(&self, state: BrokerState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> u8 {
+        self.state.load(Ordering::Relaxed)
+    }
+
+    /// A collector of computed families, whose dropped rows are counted here.
+    pub(crate) fn computed<F: Fn() -> Vec<Rows> + Send + Sync>(
+        &self,
+        empty: &[Rows],
+        read: F,
+    ) -> Result<Computed<F>, Error> {
+        let dropped = Arc::default();
+        let computed = Computed::new(empty, self.bounds, &dropped, read);
+        self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(dropped);
+        computed
+    }
+}
+
+/// `weir_metrics_dropped_series`: as of the last scrape for families that are computed.
+struct Dropped(Arc<Metrics>);
+
+impl Collector for Dropped {
+    fn desc(&self) -> Vec<&prometheus::core::Desc> {
+        self.0.dropped_series.desc()
+    }
+
+    fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
+        let computed = self.0.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let computed: usize = computed.iter().map(|dropped| dropped.load(Ordering::Relaxed)).sum();
+        self.0.dropped_series.set((self.0.topics.dropped() + computed) as i64);
+        self.0.dropped_series.collect()
     }
 }

@@ -1,6 +1,73 @@
-//! What the operating system says of this process, under the names that every Prometheus client library uses.
+//! What the operating system says of this process: `process_*`, under the names that every Prometheus client library uses,
+//! and what it reads from disks and writes to them.
 
 use std::fs;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Counter, Error, Gauge, Registry};
+
+/// Adds `process_*` and `weir_disk_*`: once per process.
+pub fn register(registry: &Registry) -> Result<(), Error> {
+    registry.register(Box::new(Process::new()?))
+}
+
+struct Process {
+    families: Vec<Box<dyn Collector>>,
+}
+
+type Shown = (&'static str, &'static str, fn(&ProcessUsage) -> f64);
+
+const COUNTERS: [Shown; 3] = [
+    ("process_cpu_seconds_total", "CPU time, user and system.", |p| p.cpu_seconds),
+    ("weir_disk_read_bytes_total", "Bytes that this process made disks read.", |p| p.read_bytes),
+    ("weir_disk_written_bytes_total", "Bytes that this process made disks write.", |p| p.written_bytes),
+];
+const GAUGES: [Shown; 6] = [
+    ("process_resident_memory_bytes", "Resident memory.", |p| p.resident_bytes),
+    ("process_virtual_memory_bytes", "Virtual memory.", |p| p.virtual_bytes),
+    ("process_start_time_seconds", "Start, in seconds since 1970.", |p| p.start_time_seconds),
+    ("process_open_fds", "Open file descriptors.", |p| p.open_fds),
+    ("process_max_fds", "Limit of open file descriptors.", |p| p.max_fds),
+    ("process_threads", "Threads.", |p| p.threads),
+];
+
+impl Process {
+    fn new() -> Result<Self, Error> {
+        Ok(Self { families: families(&ProcessUsage::default())? })
+    }
+}
+
+pub(super) fn families(usage: &ProcessUsage) -> Result<Vec<Box<dyn Collector>>, Error> {
+    let mut families: Vec<Box<dyn Collector>> = Vec::with_capacity(COUNTERS.len() + GAUGES.len());
+    for (name, help, read) in COUNTERS {
+        let counter = Counter::new(name, help)?;
+        counter.inc_by(read(usage).max(0.0));
+        families.push(Box::new(counter));
+    }
+    for (name, help, read) in GAUGES {
+        let gauge = Gauge::new(name, help)?;
+        gauge.set(read(usage));
+        families.push(Box::new(gauge));
+    }
+    Ok(families)
+}
+
+impl Collector for Process {
+    fn desc(&self) -> Vec<&Desc> {
+        self.families.iter().flat_map(|family| family.desc()).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        match families(&ProcessUsage::read()) {
+            Ok(families) => families.iter().flat_map(|family| family.collect()).collect(),
+            Err(error) => {
+                tracing::error!(%error, "the process was not measured");
+                Vec::new()
+            }
+        }
+    }
+}
 
 /// One look at `/proc/self`.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -12,6 +79,8 @@ pub(super) struct ProcessUsage {
     pub(super) open_fds: f64,
     pub(super) max_fds: f64,
     pub(super) threads: f64,
+    pub(super) read_bytes: f64,
+    pub(super) written_bytes: f64,
 }
 
 impl ProcessUsage {
@@ -23,8 +92,17 @@ impl ProcessUsage {
         usage.open_fds = fs::read_dir("/proc/self/fd").map_or(0.0, |entries| entries.count() as f64);
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         usage.max_fds = limit.current.map_or(f64::INFINITY, |limit| limit as f64);
+        let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
+        usage.read_bytes = parse_io(&io, "read_bytes");
+        usage.written_bytes = parse_io(&io, "write_bytes");
         usage
     }
+}
+
+/// A line of `/proc/self/io`, proc(5); 0 if it is not there.
+fn parse_io(io: &str, name: &str) -> f64 {
+    let line = io.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0.0)
 }
 
 /// Fields after the command's closing parenthesis, numbered as in proc(5): 14 utime, 15 stime, 20 threads, 22 start time,
@@ -59,5 +137,6 @@ mod tests {
         let usage = ProcessUsage::read();
         assert!(usage.resident_bytes > 100_000.0 && usage.open_fds >= 3.0 && usage.threads >= 1.0, "{usage:?}");
         assert!(usage.start_time_seconds > 1.6e9, "{usage:?}");
+        assert_eq!(parse_io("rchar: 7\nread_bytes: 4096\nwrite_bytes: 12\n", "write_bytes"), 12.0);
     }
 }

@@ -1,151 +1,110 @@
-//! What is read when `/metrics` is asked: sizes, counts and states that would be wasteful to keep up to date.
-//!
-//! Takes no lock of a partition: it reads what they publish.
+//! The logs and the disk under them, as `/metrics` asks. Takes no lock of a partition: it reads what they publish.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{Error, Gauge, GaugeVec, Opts, Registry};
-use weir_types::limits::METRIC_SERIES_MAX;
+use prometheus::{Error, Registry};
 
-use super::process::ProcessUsage;
+use super::{Bounds, Rows};
 use crate::api::Context;
+use crate::clock::now_ms;
 use crate::net::Limits;
 
-/// Adds the scraped metrics to the registry.
+/// Adds what is computed of the broker to the registry.
 pub(crate) fn register(registry: &Registry, cx: &Arc<Context>, limits: &Arc<Limits>) -> Result<(), Error> {
-    registry.register(Box::new(Scrape { cx: Arc::clone(cx), limits: Arc::clone(limits), gauges: Gauges::new()? }))
+    let (logs, disk) = (Arc::clone(cx), Arc::clone(cx));
+    let metrics = &cx.metrics;
+    let bounds = metrics.bounds;
+    let computed = metrics.computed(&Logs::new(bounds).into_rows(), move || Logs::read(&logs, bounds).into_rows())?;
+    registry.register(Box::new(computed))?;
+    let computed = metrics.computed(&log_dir(None), move || log_dir(Some(&disk)))?;
+    registry.register(Box::new(computed))?;
+    let limits = Arc::clone(limits);
+    let computed = metrics.computed(&in_flight(None), move || in_flight(Some(&limits)))?;
+    registry.register(Box::new(computed))?;
+    super::cluster::register(registry, cx)?;
+    super::runtime::register(registry, metrics)?;
+    super::process::register(registry)
 }
 
-struct Scrape {
-    cx: Arc<Context>,
-    limits: Arc<Limits>,
-    gauges: Gauges,
+/// All of them, empty.
+pub(super) fn families(bounds: Bounds) -> Vec<Rows> {
+    [Logs::new(bounds).into_rows(), log_dir(None), in_flight(None)].into_iter().flatten().collect()
 }
 
-/// Written and read in one scrape; counters of the operating system are gauges here, since it does the counting.
-struct Gauges {
-    broker_info: GaugeVec,
-    partitions: GaugeVec,
-    log_size_bytes: GaugeVec,
-    log_segments: GaugeVec,
-    log_dir_size_bytes: GaugeVec,
-    log_dir_free_bytes: GaugeVec,
-    log_dir_total_bytes: GaugeVec,
-    log_dir_online: GaugeVec,
-    connections: Gauge,
-    request_bytes_in_flight: Gauge,
-    process: Vec<ProcessGauge>,
-}
-
-/// A gauge and the part of the process's usage that it shows.
-type ProcessGauge = (Gauge, fn(&ProcessUsage) -> f64);
-
-impl Gauges {
-    fn new() -> Result<Self, Error> {
-        let gauge = |name: &str, help: &str| Gauge::new(name, help);
-        let by = |name: &str, help: &str, labels: &[&str]| GaugeVec::new(Opts::new(name, help), labels);
-        Ok(Self {
-            broker_info: by("weir_broker_info", "1, with this broker's id and rack.", &["broker", "rack"])?,
-            partitions: by("weir_partitions", "Partitions of this broker, by state.", &["state"])?,
-            log_size_bytes: by("weir_log_size_bytes", "Bytes of log on disk.", &["topic"])?,
-            log_segments: by("weir_log_segments", "Log segments on disk.", &["topic"])?,
-            log_dir_size_bytes: by("weir_log_dir_size_bytes", "Bytes of all logs in the folder.", &["log_dir"])?,
-            log_dir_free_bytes: by("weir_log_dir_free_bytes", "Bytes free on the folder's disk.", &["log_dir"])?,
-            log_dir_total_bytes: by("weir_log_dir_total_bytes", "Bytes of the folder's disk.", &["log_dir"])?,
-            log_dir_online: by("weir_log_dir_online", "1 while the folder's disk answers.", &["log_dir"])?,
-            connections: gauge("weir_connections", "Open client connections.")?,
-            request_bytes_in_flight: gauge("weir_request_bytes_in_flight", "Bytes of requests being handled.")?,
-            process: vec![
-                (gauge("process_cpu_seconds_total", "CPU time, user and system.")?, |p| p.cpu_seconds),
-                (gauge("process_resident_memory_bytes", "Resident memory.")?, |p| p.resident_bytes),
-                (gauge("process_virtual_memory_bytes", "Virtual memory.")?, |p| p.virtual_bytes),
-                (gauge("process_start_time_seconds", "Start, in seconds since 1970.")?, |p| p.start_time_seconds),
-                (gauge("process_open_fds", "Open file descriptors.")?, |p| p.open_fds),
-                (gauge("process_max_fds", "Limit of open file descriptors.")?, |p| p.max_fds),
-                (gauge("process_threads", "Threads.")?, |p| p.threads),
-            ],
-        })
+fn in_flight(limits: Option<&Limits>) -> Vec<Rows> {
+    let mut bytes = Rows::gauge("weir_request_bytes_in_flight", &[], "Bytes of requests being handled.");
+    if let Some(limits) = limits {
+        bytes.set(Vec::new(), limits.request_bytes_in_flight() as f64);
     }
-
-    fn collectors(&self) -> Vec<&dyn Collector> {
-        let mut all: Vec<&dyn Collector> = vec![
-            &self.broker_info,
-            &self.partitions,
-            &self.log_size_bytes,
-            &self.log_segments,
-            &self.log_dir_size_bytes,
-            &self.log_dir_free_bytes,
-            &self.log_dir_total_bytes,
-            &self.log_dir_online,
-            &self.connections,
-            &self.request_bytes_in_flight,
-        ];
-        all.extend(self.process.iter().map(|(gauge, _)| gauge as &dyn Collector));
-        all
-    }
+    vec![bytes]
 }
 
-impl Collector for Scrape {
-    fn desc(&self) -> Vec<&Desc> {
-        self.gauges.collectors().into_iter().flat_map(|collector| collector.desc()).collect()
-    }
+struct Logs {
+    size_bytes: Rows,
+    segments: Rows,
+    oldest_age: Rows,
+    producer_ids: Rows,
+}
 
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.read_partitions();
-        self.read_log_dir();
-        let rack = self.cx.settings().rack.clone().unwrap_or_default();
-        self.gauges.broker_info.reset();
-        self.gauges.broker_info.with_label_values(&[&*self.cx.node_id.to_string(), &*rack]).set(1.0);
-        self.gauges.connections.set(self.limits.connections() as f64);
-        self.gauges.request_bytes_in_flight.set(self.limits.request_bytes_in_flight() as f64);
-        let usage = ProcessUsage::read();
-        for (gauge, read) in &self.gauges.process {
-            gauge.set(read(&usage));
+impl Logs {
+    fn new(bounds: Bounds) -> Self {
+        let labels = bounds.topic_labels();
+        Self {
+            size_bytes: Rows::gauge("weir_log_size_bytes", labels, "Bytes of log on disk."),
+            segments: Rows::gauge("weir_log_segments", labels, "Log segments on disk."),
+            oldest_age: Rows::gauge(
+                "weir_log_oldest_record_age_seconds",
+                labels,
+                "How long ago the oldest record that can be read was appended.",
+            )
+            .of_each(),
+            producer_ids: Rows::gauge("weir_producer_ids", &[], "Idempotent producers that partitions remember."),
         }
-        self.gauges.collectors().into_iter().flat_map(|collector| collector.collect()).collect()
     }
-}
 
-impl Scrape {
-    fn read_partitions(&self) {
-        let gauges = &self.gauges;
-        gauges.log_size_bytes.reset();
-        gauges.log_segments.reset();
-        let mut by_state = HashMap::from([("online", 0), ("offline", 0)]);
-        let (mut series, mut total_bytes) = (0, 0);
-        for topic in self.cx.partitions.topics() {
-            let size_bytes: u64 = topic.partitions.iter().map(|partition| partition.published().size_bytes()).sum();
-            let segments: usize = topic.partitions.iter().map(|partition| partition.published().segment_count()).sum();
-            total_bytes += size_bytes;
-            series += 1;
-            if series <= METRIC_SERIES_MAX {
-                gauges.log_size_bytes.with_label_values(&[&*topic.name]).set(size_bytes as f64);
-                gauges.log_segments.with_label_values(&[&*topic.name]).set(segments as f64);
-            }
+    fn read(cx: &Context, bounds: Bounds) -> Self {
+        let mut logs = Self::new(bounds);
+        let (now_ms, mut producer_ids) = (now_ms(), 0);
+        for topic in cx.partitions.topics() {
             for partition in &topic.partitions {
-                *by_state.entry(if partition.published().is_online() { "online" } else { "offline" }).or_default() += 1;
+                let published = partition.published();
+                let labels = || bounds.topic_values(&topic.name, partition.name.partition);
+                logs.size_bytes.add(labels(), published.size_bytes() as f64);
+                logs.segments.add(labels(), published.segment_count() as f64);
+                producer_ids += published.producer_count();
+                let oldest_ms = partition.append_times().and_then(|times| times.at(published.log_start_offset()));
+                let age = oldest_ms.map_or(0, |oldest_ms| (now_ms - oldest_ms).max(0));
+                logs.oldest_age.at_least(labels(), age as f64 / 1000.0);
             }
         }
-        for (state, count) in by_state {
-            gauges.partitions.with_label_values(&[state]).set(f64::from(count));
-        }
-        let folder = self.cx.partitions.dir().path().to_string_lossy().into_owned();
-        gauges.log_dir_size_bytes.with_label_values(&[&*folder]).set(total_bytes as f64);
+        logs.producer_ids.set(Vec::new(), producer_ids as f64);
+        logs
     }
 
-    fn read_log_dir(&self) {
-        let folder = self.cx.partitions.dir().path().to_string_lossy().into_owned();
-        let online = self.gauges.log_dir_online.with_label_values(&[&*folder]);
-        match self.cx.partitions.dir().usage() {
-            Ok(usage) => {
-                online.set(1.0);
-                self.gauges.log_dir_free_bytes.with_label_values(&[&*folder]).set(usage.free_bytes as f64);
-                self.gauges.log_dir_total_bytes.with_label_values(&[&*folder]).set(usage.total_bytes as f64);
-            }
-            Err(_) => online.set(0.0),
+    fn into_rows(self) -> Vec<Rows> {
+        vec![self.size_bytes, self.segments, self.oldest_age, self.producer_ids]
+    }
+}
+
+/// The data folder and its disk.
+fn log_dir(cx: Option<&Context>) -> Vec<Rows> {
+    let rows = |name, help| Rows::gauge(name, &["log_dir"], help);
+    let mut size = rows("weir_log_dir_size_bytes", "Bytes of all logs in the folder.");
+    let mut free = rows("weir_log_dir_free_bytes", "Bytes free on the folder's disk.");
+    let mut total = rows("weir_log_dir_total_bytes", "Bytes of the folder's disk.");
+    let mut online = rows("weir_log_dir_online", "1 while the folder's disk answers.");
+    if let Some(cx) = cx {
+        let folder: Arc<str> = cx.partitions.dir().path().to_string_lossy().into();
+        let labels = || vec![Arc::clone(&folder)];
+        let topics = cx.partitions.topics();
+        let partitions = topics.iter().flat_map(|topic| &topic.partitions);
+        size.set(labels(), partitions.map(|partition| partition.published().size_bytes() as f64).sum());
+        let usage = cx.partitions.dir().usage();
+        online.set(labels(), f64::from(u8::from(usage.is_ok())));
+        if let Ok(usage) = usage {
+            free.set(labels(), usage.free_bytes as f64);
+            total.set(labels(), usage.total_bytes as f64);
         }
     }
+    vec![size, free, total, online]
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use futures::future::{BoxFuture, FutureExt};
@@ -23,7 +23,7 @@ use weir_protocol::frame::{FrameError, LENGTH_BYTES, frame_length, take_frame};
 
 use super::limits::Limits;
 use super::output;
-use crate::api::{self, CallError, Context, Peer, Reply};
+use crate::api::{self, Answered, CallError, Context, Peer};
 
 /// Requests of one connection that may wait for their flush. Clients that bound this themselves keep 5; one that does not
 /// should fill a flush round rather than wait for it. Their bytes are bounded by the budget for all connections.
@@ -60,12 +60,14 @@ pub(super) struct Connection {
 
 struct Request {
     frame: BytesMut,
+    /// When its last byte was there.
+    received: Instant,
     admitted: OwnedSemaphorePermit,
 }
 
 /// A request that has begun.
 struct Pending {
-    answer: BoxFuture<'static, Result<Reply, CallError>>,
+    answer: BoxFuture<'static, Result<Answered, CallError>>,
     /// Held until the answer is written: its bytes are in memory until then.
     _admitted: OwnedSemaphorePermit,
 }
@@ -103,9 +105,9 @@ impl Connection {
             let has_pending = !pending.is_empty();
             tokio::select! {
                 biased;
-                reply = first_answer(&mut pending), if has_pending => {
-                    let _answered = pending.pop_front();
-                    self.write(reply?).await?;
+                answered = first_answer(&mut pending), if has_pending => {
+                    let _pending = pending.pop_front();
+                    self.write(answered?).await?;
                 }
                 request = self.read_request(), if pending.len() < PIPELINED_MAX => match request? {
                     Some(request) => self.begin(request, &mut pending).await?,
@@ -118,17 +120,17 @@ impl Connection {
 
     /// Starts a Produce beside other Produces; answers anything else before the next request is read.
     async fn begin(&mut self, request: Request, pending: &mut VecDeque<Pending>) -> Result<(), ConnectionError> {
-        let Request { frame, admitted } = request;
+        let Request { frame, received, admitted } = request;
         if !api::may_overlap(&frame) {
             self.drain(pending).await?;
-            let reply = api::begin(&self.cx, &self.peer, frame)?.await?;
-            return self.write(reply).await;
+            let answered = api::begin(&self.cx, &self.peer, frame, received)?.await?;
+            return self.write(answered).await;
         }
-        let mut answer = api::begin(&self.cx, &self.peer, frame)?;
+        let mut answer = api::begin(&self.cx, &self.peer, frame, received)?;
         // The first poll appends, so that appends happen in the order of arrival.
         let answer = match futures::poll!(&mut answer) {
-            Poll::Ready(reply) if pending.is_empty() => return self.write(reply?).await,
-            Poll::Ready(reply) => std::future::ready(reply).boxed(),
+            Poll::Ready(answered) if pending.is_empty() => return self.write(answered?).await,
+            Poll::Ready(answered) => std::future::ready(answered).boxed(),
             Poll::Pending => answer.boxed(),
         };
         pending.push_back(Pending { answer, _admitted: admitted });
@@ -137,15 +139,18 @@ impl Connection {
 
     async fn drain(&mut self, pending: &mut VecDeque<Pending>) -> Result<(), ConnectionError> {
         while let Some(first) = pending.pop_front() {
-            let reply = first.answer.await?;
-            self.write(reply).await?;
+            let answered = first.answer.await?;
+            self.write(answered).await?;
         }
         Ok(())
     }
 
-    async fn write(&mut self, reply: Reply) -> Result<(), ConnectionError> {
+    async fn write(&mut self, answered: Answered) -> Result<(), ConnectionError> {
         let idle_max = self.idle_max();
-        output::write(&mut self.stream, reply, idle_max).await
+        let (reply, sending) = answered.send();
+        output::write(&mut self.stream, reply, idle_max).await?;
+        sending.done();
+        Ok(())
     }
 
     /// The next whole request, or `None` when the peer has closed between requests. May be dropped and called again.
@@ -156,14 +161,14 @@ impl Connection {
             if let Some(length) = frame_length(&self.buffer, length_max)? {
                 let admitted = match self.admitted.take() {
                     Some(admitted) => admitted,
-                    None => match self.limits.admit_bytes(length).await {
+                    None => match self.admit_bytes(length).await {
                         Some(admitted) => admitted,
                         None => return Ok(None),
                     },
                 };
                 if let Some(frame) = take_frame(&mut self.buffer, length_max)? {
                     self.read_bytes = (LENGTH_BYTES + length).clamp(READ_BYTES_MIN, READ_BYTES_KEPT_MAX);
-                    return Ok(Some(Request { frame, admitted }));
+                    return Ok(Some(Request { frame, received: Instant::now(), admitted }));
                 }
                 self.admitted = Some(admitted);
                 missing = LENGTH_BYTES + length - self.buffer.len();
@@ -177,12 +182,25 @@ impl Connection {
         }
     }
 
+    /// Waits until the request fits into the budget of bytes in flight.
+    async fn admit_bytes(&self, length: usize) -> Option<OwnedSemaphorePermit> {
+        let admission = self.limits.admit_bytes(length);
+        tokio::pin!(admission);
+        if let Poll::Ready(admitted) = futures::poll!(&mut admission) {
+            return admitted;
+        }
+        let since = Instant::now();
+        let admitted = admission.await;
+        self.cx.metrics.throttle_seconds.inc_by(since.elapsed().as_secs_f64());
+        admitted
+    }
+
     fn idle_max(&self) -> Duration {
         self.cx.settings().connections_idle_max
     }
 }
 
-async fn first_answer(pending: &mut VecDeque<Pending>) -> Result<Reply, CallError> {
+async fn first_answer(pending: &mut VecDeque<Pending>) -> Result<Answered, CallError> {
     match pending.front_mut() {
         Some(first) => (&mut first.answer).await,
         None => std::future::pending().await,

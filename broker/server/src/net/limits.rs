@@ -71,7 +71,8 @@ impl Limits {
         self.request_bytes_max - self.request_bytes.available_permits()
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    #[cfg(test)]
+    fn connections(&self) -> usize {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).total
     }
 }

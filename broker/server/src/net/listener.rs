@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use prometheus::IntGauge;
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio_util::sync::CancellationToken;
@@ -183,14 +184,31 @@ impl Acceptor {
             debug!(%peer, %error, "cannot set TCP_NODELAY or socket.send.buffer.bytes");
         }
         let connection = Connection::new(stream, peer, &self.name, &self.cx, &self.limits);
+        let open = OpenConnection::new(self.cx.metrics.connections(&self.name));
         let (stop, cut) = (self.stop.clone(), self.cut.clone());
         self.tracker.spawn(async move {
-            let _admission = admission;
+            let (_admission, _open) = (admission, open);
             tokio::select! {
                 () = connection.serve(stop) => {}
                 () = cut.cancelled() => {}
             }
         });
+    }
+}
+
+/// Counted while it lives.
+struct OpenConnection(IntGauge);
+
+impl OpenConnection {
+    fn new(count: IntGauge) -> Self {
+        count.inc();
+        Self(count)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -120,7 +120,7 @@ impl Partition {
         leader_epoch: i32,
         log: Result<Log, String>,
         flusher: &Arc<Flusher>,
-        metrics: &Arc<TopicMetrics>,
+        metrics: Arc<TopicMetrics>,
     ) -> Arc<Self> {
         let high_watermark = match (&log, flusher.policy()) {
             (Ok(log), FlushPolicy::Os) => log.log_end_offset(),
@@ -140,7 +140,7 @@ impl Partition {
             append_times,
             waiters: Waiters::default(),
             flusher: Arc::clone(flusher),
-            metrics: Arc::clone(metrics),
+            metrics,
         });
         let mut state = partition.lock();
         partition.published.measure(&state);

@@ -16,6 +16,7 @@ pub(crate) struct Published {
     high_watermark: AtomicI64,
     size_bytes: AtomicU64,
     segment_count: AtomicUsize,
+    producer_count: AtomicUsize,
     /// Negative: without limit.
     retention_ms: AtomicI64,
     retention_bytes: AtomicI64,
@@ -41,6 +42,11 @@ impl Published {
 
     pub(crate) fn segment_count(&self) -> usize {
         self.segment_count.load(Ordering::Relaxed)
+    }
+
+    /// Idempotent producers that it remembers.
+    pub(crate) fn producer_count(&self) -> usize {
+        self.producer_count.load(Ordering::Relaxed)
     }
 
     /// `retention.ms`; `None` for no limit.
@@ -72,6 +78,7 @@ impl Published {
         self.log_start_offset.store(log.log_start_offset(), Ordering::Relaxed);
         self.high_watermark.store(state.high_watermark, Ordering::Relaxed);
         self.segment_count.store(log.segment_count(), Ordering::Relaxed);
+        self.producer_count.store(log.producer_count(), Ordering::Relaxed);
         let limit = |limit: Option<u64>| limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
         self.retention_ms.store(limit(log.config().retention_ms), Ordering::Relaxed);
         self.retention_bytes.store(limit(log.config().retention_bytes), Ordering::Relaxed);

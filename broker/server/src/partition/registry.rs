@@ -172,6 +172,7 @@ impl Partitions {
             error!(topic = %name.topic, partition = name.partition, %error, "partition is offline");
             error.to_string()
         });
+        let metrics = self.metrics.partition(metrics, &name.topic, name.partition);
         Partition::new(name, state.leader_epoch, log, &self.flusher, metrics)
     }
 
@@ -194,7 +195,8 @@ impl Partitions {
             }
         }
         self.has_deleted_folders.store(true, Ordering::Relaxed);
-        self.metrics.forget_topic(&topic.name);
+        removed.partitions.iter().for_each(|partition| self.metrics.forget(&partition.metrics));
+        self.metrics.forget(&removed.metrics);
         info!(topic = %topic.name, partitions = removed.partitions.len(), "topic deleted");
     }
 }

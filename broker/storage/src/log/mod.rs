@@ -146,6 +146,11 @@ impl Log {
         self.producers.states().collect()
     }
 
+    /// How many they are.
+    pub fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
     /// Refuses every later append and flush: after a failed fsync nobody knows what the disk has. Reads go on.
     pub fn poison(&mut self, reason: String) {
         self.poisoned.get_or_insert(reason);

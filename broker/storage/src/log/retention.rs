@@ -16,7 +16,10 @@ const SEGMENTS_PER_PASS_MAX: usize = 16;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RetentionReport {
     pub deleted_segments: usize,
-    pub deleted_bytes: u64,
+    /// Because they were older than `retention.ms`; more than `retention.bytes`; below the log start anyway.
+    pub deleted_bytes_by_time: u64,
+    pub deleted_bytes_by_size: u64,
+    pub deleted_bytes_below_start: u64,
     /// It stopped at its limit: run another pass soon.
     pub has_more: bool,
 }
@@ -36,7 +39,12 @@ impl Log {
             if first.is_active {
                 self.roll(self.log_end_offset, now_ms)?;
             }
-            report.deleted_bytes += self.delete_first_segment(now_ms)?;
+            let deleted_bytes = self.delete_first_segment(now_ms)?;
+            match first.reason {
+                Reason::BelowStart => report.deleted_bytes_below_start += deleted_bytes,
+                Reason::TooMuch => report.deleted_bytes_by_size += deleted_bytes,
+                Reason::TooOld => report.deleted_bytes_by_time += deleted_bytes,
+            }
             report.deleted_segments += 1;
         }
         if report.deleted_segments > 0 && self.epochs.truncate_from_start(self.log_start_offset) {
@@ -67,7 +75,13 @@ impl Log {
             Some(max) if deletes => now_ms.saturating_sub_unsigned(max) > segment.largest()?.timestamp,
             _ => false,
         };
-        Ok((is_below_start || is_too_much || is_too_old).then_some(Deletable { is_active }))
+        let reason = match (is_below_start, is_too_much, is_too_old) {
+            (true, ..) => Reason::BelowStart,
+            (_, true, _) => Reason::TooMuch,
+            (.., true) => Reason::TooOld,
+            _ => return Ok(None),
+        };
+        Ok(Some(Deletable { is_active, reason }))
     }
 
     /// The first segment is not the active one.
@@ -136,4 +150,12 @@ impl Log {
 struct Deletable {
     /// It must be rolled first.
     is_active: bool,
+    reason: Reason,
+}
+
+#[derive(Clone, Copy)]
+enum Reason {
+    BelowStart,
+    TooMuch,
+    TooOld,
 }

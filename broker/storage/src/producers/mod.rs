@@ -84,6 +84,10 @@ pub(crate) struct Producers {
 }
 
 impl Producers {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

@@ -1,8 +1,9 @@
-//! `weir reference`: the tables of keys as Markdown. `make docs` writes them to docs/, a test compares.
+//! `weir reference`: the tables of keys and metrics as Markdown. `make docs` writes them to docs/, a test compares.
 //!
 //! Says nothing of a key that the code does not read itself: rows come from the definitions that check configurations.
 
 mod keys;
+mod metrics;
 
 use std::sync::Arc;
 
@@ -17,10 +18,12 @@ use crate::config::{process_definition, search_definition};
 use crate::output::print_text;
 use crate::serve::plugins;
 use keys::{broker_table, connect_table};
+use metrics::metrics_table;
 
 /// What stands above the tables: how files, variables and arguments go together.
 const CONFIGURATION: &str = include_str!("configuration.md");
 const CONNECTORS: &str = include_str!("connectors.md");
+const METRICS: &str = include_str!("metrics.md");
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  weir reference configuration > docs/configuration.md")]
@@ -34,12 +37,15 @@ enum Page {
     Configuration,
     /// Keys of every connector class and transform
     Connectors,
+    /// What /metrics exports
+    Metrics,
 }
 
 pub(crate) fn run(args: &ReferenceArgs) -> anyhow::Result<()> {
     print_text(&match args.page {
         Page::Configuration => configuration(),
         Page::Connectors => connectors(&plugins(&Services::default())),
+        Page::Metrics => metrics()?,
     })
 }
 
@@ -57,6 +63,17 @@ fn configuration() -> String {
         ("Topic keys without effect", broker(Scope::Topic, Honoured::NotYet)),
     ];
     sections.iter().fold(CONFIGURATION.to_owned(), |page, (title, table)| page + &section(title, "", table))
+}
+
+fn metrics() -> anyhow::Result<String> {
+    let sections = [
+        ("Broker, groups and the process", weir_broker::metrics::families()?),
+        ("Connect worker", weir_connect::metric_families()?),
+        ("Search node", weir_search::metric_families()?),
+    ];
+    Ok(sections
+        .iter()
+        .fold(METRICS.to_owned(), |page, (title, families)| page + &section(title, "", &metrics_table(families))))
 }
 
 fn connectors(plugins: &Plugins) -> String {

@@ -32,6 +32,7 @@ impl Crowd {
             for effect in effects {
                 match effect {
                     Effect::Reply { to, reply } => replies.push((to, reply)),
+                    Effect::Rebalanced { .. } => {}
                     Effect::Append { append, records } => {
                         self.log.extend(records);
                         next.extend(self.coordinator.step(self.now, Event::Appended { append }));

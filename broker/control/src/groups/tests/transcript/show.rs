@@ -25,6 +25,7 @@ impl Play {
                 let who = self.requests[to].clone();
                 self.show_reply(&who, reply);
             }
+            Effect::Rebalanced { took } => writeln!(self.out, "  rebalanced in {} ms", took.as_millis()).unwrap(),
             Effect::Append { records, .. } => {
                 for record in records {
                     writeln!(self.out, "  log: {}", describe(record)).unwrap();

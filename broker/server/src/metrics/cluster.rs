@@ -1,0 +1,237 @@
+//! Health, replication and balance, as the metadata image and the partitions say it. One broker leads everything and is
+//! the controller; the families are those of a cluster.
+
+use std::sync::Arc;
+
+use prometheus::{Error, Registry};
+use weir_control::metadata::{ConfigResource, PartitionImage};
+
+use super::{Bounds, Rows};
+use crate::api::Context;
+use crate::partition::Partition;
+
+/// Kafka's numbers for what a broker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BrokerState {
+    Starting = 1,
+    Recovery = 2,
+    Running = 3,
+    ShuttingDown = 7,
+}
+
+/// What can be wrong with a cluster, each shown as 0 until it is.
+const HEALTH_REASONS: [&str; 5] = [
+    "offline_partitions",
+    "under_min_isr_partitions",
+    "under_replicated_partitions",
+    "log_dir_offline",
+    "no_controller",
+];
+
+pub(super) fn register(registry: &Registry, cx: &Arc<Context>) -> Result<(), Error> {
+    let read = Arc::clone(cx);
+    let computed = cx.metrics.computed(&Cluster::new().into_rows(), move || Cluster::read(&read).into_rows())?;
+    registry.register(Box::new(computed))
+}
+
+/// All of them, empty.
+pub(super) fn families(_: Bounds) -> Vec<Rows> {
+    Cluster::new().into_rows()
+}
+
+struct Cluster {
+    build_info: Rows,
+    broker_info: Rows,
+    broker_state: Rows,
+    health: Rows,
+    partitions: Rows,
+    under_replicated: Rows,
+    under_min_isr: Rows,
+    at_min_isr: Rows,
+    offline: Rows,
+    reassigning: Rows,
+    isr_changes: Rows,
+    active_controller: Rows,
+    elections: Rows,
+    imbalance: Rows,
+    load: Rows,
+    skew: Rows,
+}
+
+/// What the partitions add up to.
+#[derive(Default)]
+struct Counts {
+    online: u32,
+    offline: u32,
+    under_replicated: u32,
+    under_min_isr: u32,
+    at_min_isr: u32,
+    reassigning: u32,
+    not_preferred: u32,
+    replicas: usize,
+    size_bytes: u64,
+}
+
+impl Counts {
+    fn add(&mut self, image: &PartitionImage, partition: &Partition, min_isr: usize) {
+        let published = partition.published();
+        if published.is_online() {
+            self.online += 1;
+        } else {
+            self.offline += 1;
+        }
+        let (replicas, isr) = (image.replicas.len(), image.isr.len());
+        // A topic cannot ask for more in-sync replicas than it has.
+        let min_isr = min_isr.min(replicas);
+        self.under_replicated += u32::from(isr < replicas);
+        self.under_min_isr += u32::from(isr < min_isr);
+        self.at_min_isr += u32::from(isr == min_isr);
+        self.not_preferred += u32::from(image.replicas.first() != Some(&image.leader));
+        self.replicas += replicas;
+        self.size_bytes += published.size_bytes();
+    }
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let count = |name, help| Rows::gauge(name, &[], help);
+        Self {
+            build_info: Rows::gauge("weir_build_info", &["version", "revision"], "1, with what was built from what."),
+            broker_info: Rows::gauge("weir_broker_info", &["broker", "rack"], "1, with this broker's id and rack."),
+            broker_state: count("weir_broker_state", "1 starting, 2 recovering its logs, 3 running, 7 shutting down."),
+            health: Rows::gauge(
+                "weir_cluster_health_reason",
+                &["reason"],
+                "1 for each reason why the cluster is not well.",
+            )
+            .of_each(),
+            partitions: Rows::gauge("weir_partitions", &["state"], "Partitions of this broker, by state."),
+            under_replicated: count(
+                "weir_under_replicated_partitions",
+                "Partitions led here that have fewer replicas in sync than replicas.",
+            ),
+            under_min_isr: count(
+                "weir_under_min_isr_partitions",
+                "Partitions led here that refuse acks=all: fewer replicas in sync than min.insync.replicas.",
+            ),
+            at_min_isr: count(
+                "weir_at_min_isr_partitions",
+                "Partitions led here that have just min.insync.replicas in sync; with one replica always.",
+            ),
+            offline: count(
+                "weir_offline_partitions",
+                "Partitions that nobody can lead, or whose log cannot be opened.",
+            ),
+            reassigning: count("weir_reassigning_partitions", "Partitions that are moving between brokers."),
+            isr_changes: Rows::counter(
+                "weir_isr_changes_total",
+                &["direction"],
+                "Replicas that fell out of sync (shrink) or came back (expand).",
+            ),
+            active_controller: count("weir_active_controller", "1 on the broker that is the controller."),
+            elections: Rows::counter("weir_leader_elections_total", &["kind"], "Changes of leaders since the start."),
+            imbalance: count(
+                "weir_preferred_leader_imbalance_partitions",
+                "Partitions that another than their preferred replica leads.",
+            ),
+            load: Rows::gauge(
+                "weir_broker_load",
+                &["resource"],
+                "What this broker carries: leaders, replicas, bytes of disk.",
+            )
+            .of_each(),
+            skew: Rows::gauge(
+                "weir_balance_skew_ratio",
+                &["resource"],
+                "The most loaded broker over the mean of all brokers; 1 is balanced.",
+            )
+            .of_each(),
+        }
+    }
+
+    fn read(cx: &Context) -> Self {
+        let mut cluster = Self::new();
+        let counts = counts(cx);
+        let log_dir_offline = cx.partitions.dir().usage().is_err();
+        cluster.describe(cx);
+        cluster.partitions.set(label("online"), f64::from(counts.online));
+        cluster.partitions.set(label("offline"), f64::from(counts.offline));
+        for (rows, count) in [
+            (&mut cluster.under_replicated, counts.under_replicated),
+            (&mut cluster.under_min_isr, counts.under_min_isr),
+            (&mut cluster.at_min_isr, counts.at_min_isr),
+            (&mut cluster.offline, counts.offline),
+            (&mut cluster.reassigning, counts.reassigning),
+            (&mut cluster.imbalance, counts.not_preferred),
+            // The one broker is its own quorum.
+            (&mut cluster.active_controller, 1),
+        ] {
+            rows.set(Vec::new(), f64::from(count));
+        }
+        let is_wrong =
+            [counts.offline > 0, counts.under_min_isr > 0, counts.under_replicated > 0, log_dir_offline, false];
+        for (reason, is_wrong) in HEALTH_REASONS.into_iter().zip(is_wrong) {
+            cluster.health.set(label(reason), f64::from(u8::from(is_wrong)));
+        }
+        // With one replica each there is nothing to fall out of sync, and nobody else to elect.
+        ["shrink", "expand"].into_iter().for_each(|direction| cluster.isr_changes.set(label(direction), 0.0));
+        ["clean", "unclean", "preferred"].into_iter().for_each(|kind| cluster.elections.set(label(kind), 0.0));
+        let leaders = counts.online as f64;
+        for (resource, load) in
+            [("leaders", leaders), ("replicas", counts.replicas as f64), ("disk", counts.size_bytes as f64)]
+        {
+            cluster.load.set(label(resource), load);
+            cluster.skew.set(label(resource), 1.0);
+        }
+        cluster
+    }
+
+    fn describe(&mut self, cx: &Context) {
+        let version = env!("CARGO_PKG_VERSION");
+        let revision = option_env!("WEIR_REVISION").unwrap_or("unknown");
+        self.build_info.set(vec![version.into(), revision.into()], 1.0);
+        let rack = cx.settings().rack.clone().unwrap_or_default();
+        self.broker_info.set(vec![cx.node_id.to_string().into(), rack.into()], 1.0);
+        self.broker_state.set(Vec::new(), f64::from(cx.metrics.state()));
+    }
+
+    fn into_rows(self) -> Vec<Rows> {
+        vec![
+            self.build_info,
+            self.broker_info,
+            self.broker_state,
+            self.health,
+            self.partitions,
+            self.under_replicated,
+            self.under_min_isr,
+            self.at_min_isr,
+            self.offline,
+            self.reassigning,
+            self.isr_changes,
+            self.active_controller,
+            self.elections,
+            self.imbalance,
+            self.load,
+            self.skew,
+        ]
+    }
+}
+
+fn label(value: &str) -> Vec<Arc<str>> {
+    vec![value.into()]
+}
+
+fn counts(cx: &Context) -> Counts {
+    let mut counts = Counts::default();
+    let image = cx.image();
+    for topic in image.topics() {
+        let Some(found) = cx.partitions.topic_named(&topic.name) else { continue };
+        let configs = image.configs(&ConfigResource::Topic(Arc::clone(&topic.name)));
+        let min_isr = configs.get("min.insync.replicas").and_then(|text| text.parse().ok());
+        let min_isr = min_isr.unwrap_or(cx.settings().min_insync_replicas);
+        for (image, partition) in topic.partitions.iter().zip(&found.partitions) {
+            counts.add(image, partition, min_isr);
+        }
+    }
+    counts
+}

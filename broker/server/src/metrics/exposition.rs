@@ -1,0 +1,47 @@
+//! What `/metrics` answers: everything that the process has registered, and how much that is.
+
+use std::time::Instant;
+
+use prometheus::core::Collector;
+use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::{Encoder, Error, Gauge, GaugeVec, Opts, Registry, TextEncoder};
+
+/// Series of a histogram besides its buckets: the last bucket, sum and count.
+const HISTOGRAM_SERIES_MORE: usize = 3;
+
+/// In Prometheus's text format, version 0.0.4.
+pub(crate) fn render(registry: &Registry) -> Result<Vec<u8>, Error> {
+    let started = Instant::now();
+    let mut families = registry.gather();
+    families.extend(own_families(&families, started)?);
+    // A process that has registered nothing has no series to count.
+    families.retain(|family| !family.get_metric().is_empty());
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&families, &mut text)?;
+    Ok(text)
+}
+
+fn own_families(families: &[MetricFamily], started: Instant) -> Result<Vec<MetricFamily>, Error> {
+    let (series, seconds) = own_collectors()?;
+    for family in families {
+        series.with_label_values(&[family.name()]).set(series_count(family) as f64);
+    }
+    seconds.set(started.elapsed().as_secs_f64());
+    Ok([series.collect(), seconds.collect()].concat())
+}
+
+pub(super) fn own_collectors() -> Result<(GaugeVec, Gauge), Error> {
+    let series = Opts::new("weir_metrics_series", "Series that are exported, by metric.");
+    let seconds = Opts::new("weir_metrics_scrape_seconds", "Time to put these metrics together.");
+    Ok((GaugeVec::new(series, &["family"])?, Gauge::with_opts(seconds)?))
+}
+
+fn series_count(family: &MetricFamily) -> usize {
+    let metrics = family.get_metric();
+    match family.get_field_type() {
+        MetricType::HISTOGRAM => {
+            metrics.iter().map(|metric| metric.get_histogram().get_bucket().len() + HISTOGRAM_SERIES_MORE).sum()
+        }
+        _ => metrics.len(),
+    }
+}

@@ -1,0 +1,112 @@
+//! The counters of requests: how many, how long, and where the time went.
+
+use std::time::{Duration, Instant};
+
+use prometheus::core::Collector;
+use prometheus::{
+    Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+};
+use weir_protocol::api::ApiSpec;
+
+use super::seconds_buckets;
+
+pub(super) struct RequestFamilies {
+    requests: IntCounterVec,
+    errors: IntCounterVec,
+    duration_seconds: HistogramVec,
+    phase_seconds: HistogramVec,
+    waiting: IntGaugeVec,
+}
+
+/// The counters of one API.
+#[derive(Clone)]
+pub(crate) struct ApiMetrics {
+    pub requests: IntCounter,
+    pub duration_seconds: Histogram,
+    queue_seconds: Histogram,
+    local_seconds: Histogram,
+    remote_seconds: Histogram,
+    response_queue_seconds: Histogram,
+    send_seconds: Histogram,
+    /// Requests that wait for something other than this broker's processors: records, a disk, other members.
+    pub waiting: IntGauge,
+}
+
+impl RequestFamilies {
+    pub(super) fn new() -> Result<Self, Error> {
+        let histogram = |name: &str, help: &str, labels: &[&str]| {
+            HistogramVec::new(HistogramOpts::new(name, help).buckets(seconds_buckets()), labels)
+        };
+        Ok(Self {
+            requests: IntCounterVec::new(Opts::new("weir_requests_total", "Requests answered, by API."), &["api"])?,
+            errors: IntCounterVec::new(
+                Opts::new("weir_request_errors_total", "Errors answered, by API and Kafka's name of the error."),
+                &["api", "error"],
+            )?,
+            duration_seconds: histogram(
+                "weir_request_duration_seconds",
+                "From a request's whole frame until its answer is ready, by API.",
+                &["api"],
+            )?,
+            phase_seconds: histogram(
+                "weir_request_phase_seconds",
+                "Where the time of requests goes: queue (for earlier requests of the connection), local (this broker works), \
+                 remote (it waits: for records, a disk, other members), response_queue (for earlier answers), send.",
+                &["api", "phase"],
+            )?,
+            waiting: IntGaugeVec::new(
+                Opts::new("weir_purgatory_size", "Requests that wait for records, a disk or other members, by API."),
+                &["api"],
+            )?,
+        })
+    }
+
+    pub(super) fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        vec![
+            Box::new(self.requests.clone()),
+            Box::new(self.errors.clone()),
+            Box::new(self.duration_seconds.clone()),
+            Box::new(self.phase_seconds.clone()),
+            Box::new(self.waiting.clone()),
+        ]
+    }
+
+    pub(super) fn api(&self, api: &ApiSpec) -> ApiMetrics {
+        let phase = |phase: &str| self.phase_seconds.with_label_values(&[api.name, phase]);
+        ApiMetrics {
+            requests: self.requests.with_label_values(&[api.name]),
+            duration_seconds: self.duration_seconds.with_label_values(&[api.name]),
+            queue_seconds: phase("queue"),
+            local_seconds: phase("local"),
+            remote_seconds: phase("remote"),
+            response_queue_seconds: phase("response_queue"),
+            send_seconds: phase("send"),
+            waiting: self.waiting.with_label_values(&[api.name]),
+        }
+    }
+
+    pub(super) fn error(&self, api: &ApiSpec, error: &str) {
+        self.errors.with_label_values(&[api.name, error]).inc();
+    }
+}
+
+impl ApiMetrics {
+    /// A request begins that was whole at `received`.
+    pub(crate) fn begun(&self, received: Instant) {
+        self.queue_seconds.observe(received.elapsed().as_secs_f64());
+    }
+
+    /// Its answer is ready `elapsed` after it began; for `local` of that the broker worked on it.
+    pub(crate) fn answered(&self, elapsed: Duration, local: Duration) {
+        self.requests.inc();
+        self.duration_seconds.observe(elapsed.as_secs_f64());
+        self.local_seconds.observe(local.as_secs_f64());
+        self.remote_seconds.observe(elapsed.saturating_sub(local).as_secs_f64());
+    }
+
+    /// Its answer, ready since `ready`, began to be sent at `sending` and is sent now.
+    pub(crate) fn sent(&self, ready: Instant, sending: Instant) {
+        self.response_queue_seconds.observe(sending.saturating_duration_since(ready).as_secs_f64());
+        self.send_seconds.observe(sending.elapsed().as_secs_f64());
+    }
+}
