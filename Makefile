@@ -4,8 +4,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := $(or $(WEIR_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir-tools)
 
-.PHONY: help demo test check check-rules fix docs bench build setup-%
+.PHONY: help demo test test-chart check check-rules fix docs bench build setup-%
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,9 +15,13 @@ demo: setup-demo ## files -> topics -> Postgres and search, live in this termina
 	@cargo build --release --locked -p weir -p weir-tests --bin weir --bin weir-demo
 	@exec $(TARGET)/release/weir-demo
 
-test: setup-test check check-rules ## all tests, with real processes and real clients
+test: setup-test check check-rules test-chart ## all tests, with real processes and real clients
 	@cargo build --locked -p weir
 	@cargo test --locked --workspace
+
+test-chart: setup-chart ## the Helm chart without a cluster: lint, its unit tests, Kubernetes' schemas, the configurations that it writes
+	@cargo build --locked -p weir
+	@$(TOOLS)/kube/python/bin/python tests/kube/chart.py $(TARGET)/debug/weir
 
 check: ## formatting, lints, file sizes and layers; never writes
 	@cargo fmt --check
@@ -26,7 +31,6 @@ check: ## formatting, lints, file sizes and layers; never writes
 check-rules: ## alert rules: syntax, and the cases in which each fires and stays quiet
 	@promtool check rules --lint-fatal dashboards/alerts/*.yml >/dev/null
 	@promtool test rules dashboards/alerts/tests/*.yml >/dev/null
-	@python3 tests/check/rules.py
 
 fix: ## formats and applies what clippy can mend
 	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged --quiet

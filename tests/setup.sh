@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs by package name what this tree needs and the machine lacks.
-#   tests/setup.sh demo | test | bench
+#   tests/setup.sh demo | test | bench | chart
 # With root or a password-less sudo it installs; otherwise it prints the one line to run and stops.
 set -euo pipefail
 cd "$(dirname "$0")"
-purpose=${1:?usage: tests/setup.sh demo|test|bench}
+purpose=${1:?usage: tests/setup.sh demo|test|bench|chart}
 tools=${WEIR_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-tools}
 
 build="g++ make pkg-config libssl-dev zlib1g-dev"
@@ -12,7 +12,8 @@ case $purpose in
   demo) packages="$build postgresql" ;;
   test) packages="$build postgresql kcat logrotate prometheus python3-venv" ;;
   bench) packages="$build postgresql rsyslog rsyslog-kafka python3-venv" ;;
-  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test or bench" >&2; exit 2 ;;
+  chart) packages="$build python3-venv" ;;
+  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test, bench or chart" >&2; exit 2 ;;
 esac
 
 missing=
@@ -35,7 +36,10 @@ if [ -n "$missing" ]; then
 fi
 
 command -v cargo >/dev/null || { echo "cargo is not on the PATH: install the Rust toolchain first" >&2; exit 1; }
-[ "$purpose" = demo ] && exit 0
+case $purpose in
+  demo) exit 0 ;;
+  chart) exec kube/tools.sh chart ;;
+esac
 
 # Kafka's own command-line tools (and, for the benches, its broker), once, from Maven.
 jars=$tools/kafka-$(sed -n 's/.*<kafka.version>\(.*\)<.*/\1/p' java/pom.xml)

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Checks the Helm chart without a cluster, with each of charts/weir/ci/*-values.yaml and the defaults: lint, its own unit
+tests, Kubernetes' schemas, and `weir check` of the configuration that comes out.
+
+  tests/kube/chart.py WEIR     WEIR: the binary
+"""
+import json
+import pathlib
+import re
+import sys
+import tarfile
+import tempfile
+
+import yaml
+
+from tools import CHART, Failed, KUBERNETES, ROOT, TOOLS, by_kind, render, run, values_arguments, values_files, values_name
+
+# Properties that the schema lets people add, and the values need not name.
+OPTIONAL = re.compile(r"global|.*\.probes\..*\.(initialDelaySeconds|successThreshold)|.*\.resources\.claims")
+
+
+def lint(_weir):
+    for file in values_files():
+        run("helm", "lint", "--strict", CHART, *values_arguments(file))
+
+
+def unit_tests(_weir):
+    # Files are looked for inside of the chart.
+    done = run("helm-unittest", "--strict", "--file", "tests/*_test.yaml", CHART)
+    print("  " + next(line for line in done.stdout.splitlines() if line.startswith("Tests:")))
+
+
+def schemas(_weir):
+    for file in values_files():
+        text, _ = render(file, "--kube-version", KUBERNETES)
+        version = ("-kubernetes-version", KUBERNETES)
+        run("kubeconform", "-strict", *version, "-schema-location", TOOLS / "schemas", "-", stdin=text)
+
+
+def configurations(weir):
+    """What the chart writes is what the binary takes."""
+    for file in values_files():
+        _, objects = render(file)
+        for config in by_kind(objects, "ConfigMap"):
+            if "weir.yaml" not in config["data"]:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder) / "weir.yaml"
+                path.write_text(config["data"]["weir.yaml"])
+                done = run(weir, "check", path, check=False)
+            if done.returncode != 0:
+                raise Failed(f"{values_name(file)}, {config['metadata']['name']}: {done.stdout}{done.stderr}")
+
+
+def schema_and_values_agree(_weir):
+    """Each property of the schema has its default, where one can see it; lint says it the other way round."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    def walk(node, value, path):
+        while "$ref" in node:
+            node = schema["$defs"][node["$ref"].removeprefix("#/$defs/")]
+        if node.get("type") == "object" and "properties" in node and node.get("additionalProperties") is not False:
+            raise Failed(f"values.schema.json: {path or 'the root'} takes unknown keys")
+        for key, child in (node.get("properties") or {}).items():
+            name = f"{path}.{key}".lstrip(".")
+            if OPTIONAL.fullmatch(name):
+                continue
+            if not isinstance(value, dict) or key not in value:
+                raise Failed(f"values.yaml: {name} is in the schema, but has no default")
+            walk(child, value[key], name)
+
+    walk(schema, values, "")
+
+
+def package(_weir):
+    """An archive has what the templates read, and says which binary it is for."""
+    binary = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    if chart["appVersion"] != binary:
+        raise Failed(f"Chart.yaml: appVersion is {chart['appVersion']}, the binary is {binary}")
+    with tempfile.TemporaryDirectory() as folder:
+        run("helm", "package", CHART, "--destination", folder)
+        with tarfile.open(next(pathlib.Path(folder).glob("*.tgz"))) as archive:
+            packed = {name.removeprefix("weir/") for name in archive.getnames()}
+    needed = {f"dashboards/{path.relative_to(ROOT / 'dashboards')}" for pattern in ("*.json", "alerts/*.yml") for path in (ROOT / "dashboards").glob(pattern)}
+    if missing := sorted(needed - packed):
+        raise Failed(f"the packed chart lacks {', '.join(missing)}")
+    if surplus := sorted(name for name in packed if name.startswith(("ci/", "tests/", "dashboards/alerts/tests/"))):
+        raise Failed(f"the packed chart has {', '.join(surplus)}")
+
+
+CHECKS = [lint, unit_tests, schemas, configurations, schema_and_values_agree, package]
+
+
+def main():
+    weir = pathlib.Path(sys.argv[1]).resolve()
+    failed = 0
+    for check in CHECKS:
+        try:
+            print(f"chart: {check.__name__.replace('_', ' ')}")
+            check(weir)
+        except Failed as error:
+            failed += 1
+            print(error, file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
