@@ -31,6 +31,7 @@ check: ## formatting, lints, file sizes and layers; never writes
 check-rules: ## alert rules: syntax, and the cases in which each fires and stays quiet
 	@promtool check rules --lint-fatal dashboards/alerts/*.yml >/dev/null
 	@promtool test rules dashboards/alerts/tests/*.yml >/dev/null
+	@python3 tests/check/rules.py
 
 fix: ## formats and applies what clippy can mend
 	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged --quiet
