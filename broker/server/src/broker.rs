@@ -1,7 +1,7 @@
 //! Start and stop, in order.
 //!
-//! Start: check the properties → open the data folder → replay the metadata → bind the ports → recover partitions → accept
-//! requests → serve HTTP. Stop runs it backwards: no new connections, what has begun is answered within a grace, then
+//! Start: check the properties → open the data folder → replay the metadata → bind the ports → serve HTTP → recover
+//! partitions → accept requests, and say over HTTP that it is ready. Stop runs it backwards: no new connections, what has begun is answered within a grace, then
 //! everything is cut, flushed and marked clean.
 
 use std::net::SocketAddr;
@@ -20,8 +20,8 @@ use crate::background;
 use crate::config::layers::{BrokerLayers, Overrides};
 use crate::config::listeners::Endpoint;
 use crate::config::{BrokerConfig, ConfigError, Properties, Settings, check_properties};
-use crate::groups::{self, GroupLags, Groups, OFFSETS_TOPIC, PartitionsLog};
-use crate::http;
+use crate::groups::{self, GroupLags, Groups, OFFSETS_TOPIC, PartitionsLog, StartedLags};
+use crate::http::{self, IsReady};
 use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
 use crate::metrics::{BrokerState, Metrics, scrape};
 use crate::net::{self, BindError, Bound, Limits};
@@ -78,6 +78,12 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let metrics = Arc::new(Metrics::new(settings.metrics)?);
     metrics.register(&config.registry)?;
     metrics.set_state(BrokerState::Recovery);
+    let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+    let (http_addresses, started) = (http.addresses(), StartedLags::default());
+    let routes = config.routes.merge(groups::routes(Arc::clone(&started)));
+    http.serve(config.registry.clone(), routes, is_ready(&started, config.is_ready), &tasks, &stop);
+    // If the start fails, nothing goes on.
+    let starting = stop.clone().drop_guard();
     let (image, recovered) = recover(dir, &config.properties, settings.clone(), image, &metrics).await?;
     let Recovered { partitions, flusher_threads } = recovered;
     let groups = Arc::new(Groups::new(
@@ -96,7 +102,6 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let advertised = with_bound_ports(&settings.advertised_listeners, &settings.listeners, &bound);
     let cx = Arc::new(Context::new(node_id, cluster_id, advertised, Arc::new(metadata), partitions, lags, metrics));
 
-    let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let limits = Arc::new(Limits::new(settings.request_bytes_in_flight_max.unwrap_or_else(memory_share_bytes)));
     let kafka_addresses = bound.iter().flat_map(Bound::addresses).collect();
     for listener in bound {
@@ -104,11 +109,9 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     }
     tasks.spawn(background::run(Arc::clone(&cx), stop.clone()));
     scrape::register(&config.registry, &cx, &limits)?;
-    let http_addresses = http.addresses();
-    // The Kafka listeners accept by now: whoever is answered finds the broker ready, and waits for other parts at most.
-    let is_ready = config.is_ready.unwrap_or_else(|| Arc::new(|| true));
-    let routes = config.routes.merge(groups::routes(Arc::clone(&cx.lags)));
-    http.serve(config.registry, routes, is_ready, &tasks, &stop);
+    // The Kafka listeners accept by now: whoever is told that the broker is ready finds it so. It is set once.
+    let _ = started.set(Arc::clone(&cx.lags));
+    starting.disarm();
     cx.metrics.set_state(BrokerState::Running);
     info!(node_id = settings.node_id, addresses = ?kafka_addresses, "broker started");
     Ok(Broker { kafka_addresses, http_addresses, stop, cut, tasks, cx, flusher_threads })
@@ -146,6 +149,12 @@ impl Broker {
         }
         info!("broker stopped");
     }
+}
+
+/// Once the broker has started and the other parts of the process are ready, too.
+fn is_ready(started: &StartedLags, parts: Option<IsReady>) -> IsReady {
+    let started = Arc::clone(started);
+    Arc::new(move || started.get().is_some() && parts.as_ref().is_none_or(|are_ready| are_ready()))
 }
 
 /// Each start begins new leader epochs. A log that cannot be written now will refuse changes, too; what is there is served.

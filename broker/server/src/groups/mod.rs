@@ -31,7 +31,7 @@ use weir_types::TopicPartition;
 pub(crate) use lag::GroupLags;
 pub(crate) use log::{OffsetsLog, PartitionsLog};
 pub(crate) use metrics::{families as metric_families, register as register_metrics};
-pub(crate) use rest::routes;
+pub(crate) use rest::{StartedLags, routes};
 use shard::Shard;
 
 /// Kafka's name for the topic that holds groups and their offsets.

@@ -1,6 +1,6 @@
 //! Groups over HTTP, for people and for `weir lag`: `GET /v1/groups` and `GET /v1/groups/{group}/status`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -13,19 +13,24 @@ use weir_control::lag::{GroupLag, PartitionLag};
 use super::lag::GroupLags;
 use crate::clock::now_ms;
 
+/// Empty while the broker starts.
+pub(crate) type StartedLags = Arc<OnceLock<Arc<GroupLags>>>;
+
 /// `lag_seconds` is in seconds, `since_ms` in milliseconds since 1970.
-pub(crate) fn routes(lags: Arc<GroupLags>) -> Router {
+pub(crate) fn routes(lags: StartedLags) -> Router {
     Router::new().route("/v1/groups", get(groups)).route("/v1/groups/{group}/status", get(status)).with_state(lags)
 }
 
-async fn groups(State(lags): State<Arc<GroupLags>>) -> Response {
+async fn groups(State(lags): State<StartedLags>) -> Response {
+    let Some(lags) = lags.get() else { return starting() };
     let tracker = lags.look();
     let now_ms = now_ms();
     let groups: Vec<Value> = tracker.groups().map(|group| summary(&group, now_ms)).collect();
     Json(json!({ "groups": groups })).into_response()
 }
 
-async fn status(State(lags): State<Arc<GroupLags>>, Path(group): Path<String>) -> Response {
+async fn status(State(lags): State<StartedLags>, Path(group): Path<String>) -> Response {
+    let Some(lags) = lags.get() else { return starting() };
     let tracker = lags.look();
     let now_ms = now_ms();
     match tracker.group(&group) {
@@ -36,9 +41,18 @@ async fn status(State(lags): State<Arc<GroupLags>>, Path(group): Path<String>) -
         }
         None => {
             let message = format!("there is no group {group:?}; GET /v1/groups lists them");
-            (StatusCode::NOT_FOUND, Json(json!({ "error_code": 404, "message": message }))).into_response()
+            refusal(StatusCode::NOT_FOUND, &message)
         }
     }
+}
+
+fn starting() -> Response {
+    refusal(StatusCode::SERVICE_UNAVAILABLE, "the broker is starting; weir_recovery_progress_ratio says how far it is")
+}
+
+/// In the shape of Kafka Connect's REST.
+fn refusal(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "error_code": status.as_u16(), "message": message }))).into_response()
 }
 
 /// A group with its worst partition.

@@ -13,7 +13,6 @@ use crate::partition::Partition;
 /// Kafka's numbers for what a broker is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BrokerState {
-    Starting = 1,
     Recovery = 2,
     Running = 3,
     ShuttingDown = 7,
@@ -42,7 +41,6 @@ pub(super) fn families(_: Bounds) -> Vec<Rows> {
 struct Cluster {
     build_info: Rows,
     broker_info: Rows,
-    broker_state: Rows,
     health: Rows,
     partitions: Rows,
     under_replicated: Rows,
@@ -98,7 +96,6 @@ impl Cluster {
         Self {
             build_info: Rows::gauge("weir_build_info", &["version", "revision"], "1, with what was built from what."),
             broker_info: Rows::gauge("weir_broker_info", &["broker", "rack"], "1, with this broker's id and rack."),
-            broker_state: count("weir_broker_state", "1 starting, 2 recovering its logs, 3 running, 7 shutting down."),
             health: Rows::gauge(
                 "weir_cluster_health_reason",
                 &["reason"],
@@ -192,14 +189,12 @@ impl Cluster {
         self.build_info.set(vec![version.into(), revision.into()], 1.0);
         let rack = cx.settings().rack.clone().unwrap_or_default();
         self.broker_info.set(vec![cx.node_id.to_string().into(), rack.into()], 1.0);
-        self.broker_state.set(Vec::new(), f64::from(cx.metrics.state()));
     }
 
     fn into_rows(self) -> Vec<Rows> {
         vec![
             self.build_info,
             self.broker_info,
-            self.broker_state,
             self.health,
             self.partitions,
             self.under_replicated,

@@ -17,10 +17,10 @@ pub(crate) mod scrape;
 mod topics;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus::core::Collector;
-use prometheus::{Counter, Error, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Counter, Error, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use weir_protocol::api::ApiSpec;
 
 pub(crate) use cluster::BrokerState;
@@ -108,13 +108,15 @@ pub(crate) struct Metrics {
     pub log_flush_seconds: Histogram,
     pub group_rebalance_seconds: Histogram,
     pub compaction_runs: IntCounter,
+    /// Of the partitions that the start opens.
+    pub recovery_progress: Gauge,
     /// Time that requests waited for `queued.max.request.bytes`.
     pub throttle_seconds: Counter,
     connections: IntGaugeVec,
     dropped_series: IntGauge,
     /// What computed families have dropped, by collector.
     dropped: std::sync::Mutex<Vec<Arc<AtomicUsize>>>,
-    state: AtomicU8,
+    state: IntGauge,
 }
 
 impl Metrics {
@@ -135,6 +137,10 @@ impl Metrics {
                 "weir_compaction_runs_total",
                 "Compactions of a partition that were put in place.",
             )?,
+            recovery_progress: Gauge::new(
+                "weir_recovery_progress_ratio",
+                "Share of the partitions that are open since the start; 1 once all are.",
+            )?,
             throttle_seconds: Counter::new(
                 "weir_throttle_seconds_total",
                 "Time that requests waited because too many bytes were in flight (queued.max.request.bytes).",
@@ -148,7 +154,7 @@ impl Metrics {
                 "Rows without series of their own, because there are more than metrics.max.series.per.family.",
             )?,
             dropped: std::sync::Mutex::default(),
-            state: AtomicU8::new(BrokerState::Starting as u8),
+            state: IntGauge::new("weir_broker_state", "2 recovering its logs, 3 running, 7 shutting down.")?,
         })
     }
 
@@ -165,8 +171,10 @@ impl Metrics {
         all.push(Box::new(self.log_flush_seconds.clone()));
         all.push(Box::new(self.group_rebalance_seconds.clone()));
         all.push(Box::new(self.compaction_runs.clone()));
+        all.push(Box::new(self.recovery_progress.clone()));
         all.push(Box::new(self.throttle_seconds.clone()));
         all.push(Box::new(self.connections.clone()));
+        all.push(Box::new(self.state.clone()));
         all
     }
 
@@ -198,11 +206,7 @@ impl Metrics {
     }
 
     pub(crate) fn set_state(&self, state: BrokerState) {
-        self.state.store(state as u8, Ordering::Relaxed);
-    }
-
-    fn state(&self) -> u8 {
-        self.state.load(Ordering::Relaxed)
+        self.state.set(state as i64);
     }
 
     /// A collector of computed families, whose dropped rows are counted here.

@@ -88,10 +88,15 @@ impl Partitions {
     fn open_all(&self, jobs: Vec<Job>, topics: &[(Arc<TopicImage>, Arc<TopicMetrics>)], threads: usize) {
         let started = std::time::Instant::now();
         let count = jobs.len();
+        let done = AtomicUsize::new(0);
         let opened = in_parallel(threads, jobs, |job| {
             let (image, metrics) = &topics[job.topic];
-            (job.topic, self.open(job.name, image.id, &job.state, &job.config, job.origin, metrics))
+            let partition = self.open(job.name, image.id, &job.state, &job.config, job.origin, metrics);
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            self.metrics.recovery_progress.set(done as f64 / count as f64);
+            (job.topic, partition)
         });
+        self.metrics.recovery_progress.set(1.0);
         let mut by_topic: Vec<Vec<Arc<Partition>>> = topics.iter().map(|_| Vec::new()).collect();
         for (topic, partition) in opened {
             by_topic[topic].push(partition);

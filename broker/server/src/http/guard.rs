@@ -1,0 +1,166 @@
+//! What strangers may take of the HTTP server: so many connections, and so much time.
+//!
+//! An exchange, from the first byte of a request until the last of its answer is taken, has a deadline: who sends or reads a
+//! byte a second is cut off. So has a connection on which nothing happens.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+use tracing::warn;
+
+/// Connections that are served at once; others wait in the system's queue until one ends.
+const CONNECTIONS_MAX: usize = 256;
+/// Longer than Prometheus waits for a scrape.
+const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
+/// Longer than the usual intervals between scrapes, which share a connection.
+const IDLE_LIMIT: Duration = Duration::from_secs(120);
+/// A pause after a failed accept, which is nearly always for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) connections_max: usize,
+    pub(super) exchange: Duration,
+    pub(super) idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections_max: CONNECTIONS_MAX, exchange: EXCHANGE_LIMIT, idle: IDLE_LIMIT }
+    }
+}
+
+/// A listener whose connections are guarded.
+pub(super) struct Guarded {
+    socket: TcpListener,
+    places: Arc<Semaphore>,
+    limits: Limits,
+}
+
+impl Guarded {
+    pub(super) fn new(socket: TcpListener, limits: Limits) -> Self {
+        Self { socket, places: Arc::new(Semaphore::new(limits.connections_max)), limits }
+    }
+}
+
+impl Listener for Guarded {
+    type Io = GuardedStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (GuardedStream, SocketAddr) {
+        loop {
+            // Never closed: there is always a place some time.
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { std::future::pending().await };
+            match self.socket.accept().await {
+                Ok((stream, peer)) => return (GuardedStream::new(stream, place, self.limits), peer),
+                Err(error) => {
+                    warn!(%error, "cannot accept an HTTP connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// A connection with a deadline.
+pub(super) struct GuardedStream {
+    stream: TcpStream,
+    limits: Limits,
+    deadline: Pin<Box<Sleep>>,
+    is_exchanging: bool,
+    /// Since the exchange began: a flush before the answer ends nothing.
+    has_written: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl GuardedStream {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit, limits: Limits) -> Self {
+        Self {
+            stream,
+            limits,
+            deadline: Box::pin(sleep(limits.idle)),
+            is_exchanging: false,
+            has_written: false,
+            _place: place,
+        }
+    }
+
+    fn exchanging(&mut self, is_exchanging: bool) {
+        if self.is_exchanging != is_exchanging {
+            (self.is_exchanging, self.has_written) = (is_exchanging, false);
+            let limit = if is_exchanging { self.limits.exchange } else { self.limits.idle };
+            self.deadline.as_mut().reset(Instant::now() + limit);
+        }
+    }
+
+    /// `polled`, unless it is not ready and the deadline is over.
+    fn in_time<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_pending() && self.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the HTTP connection made too little progress",
+            )));
+        }
+        polled
+    }
+}
+
+impl AsyncRead for GuardedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.exchanging(true);
+        }
+        self.in_time(cx, polled)
+    }
+}
+
+impl AsyncWrite for GuardedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.has_written |= polled.is_ready();
+        self.in_time(cx, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.has_written |= polled.is_ready();
+        self.in_time(cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// Called when an answer is written whole.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if polled.is_ready() && self.has_written {
+            self.exchanging(false);
+        }
+        self.in_time(cx, polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
