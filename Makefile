@@ -6,7 +6,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(or $(WEIR_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir-tools)
 
-.PHONY: help demo test test-chart check check-rules fix docs bench build setup-%
+.PHONY: help demo test test-chart test-kube check check-rules fix docs bench build setup-%
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: setup-test check check-rules test-chart ## all tests, with real processes 
 test-chart: setup-chart ## the Helm chart without a cluster: lint, its unit tests, Kubernetes' schemas, the configurations that it writes
 	@cargo build --locked -p weir
 	@$(TOOLS)/kube/python/bin/python tests/kube/chart.py $(TARGET)/debug/weir
+
+test-kube: setup-kube ## the Helm chart against a real Kubernetes API server: install, upgrade, rollback, uninstall (first time 10 minutes more)
+	@$(TOOLS)/kube/python/bin/python tests/kube/cluster.py
 
 check: ## formatting, lints, file sizes and layers; never writes
 	@cargo fmt --check

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs by package name what this tree needs and the machine lacks.
-#   tests/setup.sh demo | test | bench | chart
+#   tests/setup.sh demo | test | bench | chart | kube
 # With root or a password-less sudo it installs; otherwise it prints the one line to run and stops.
 set -euo pipefail
 cd "$(dirname "$0")"
-purpose=${1:?usage: tests/setup.sh demo|test|bench|chart}
+purpose=${1:?usage: tests/setup.sh demo|test|bench|chart|kube}
 tools=${WEIR_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-tools}
 
 build="g++ make pkg-config libssl-dev zlib1g-dev"
@@ -13,7 +13,8 @@ case $purpose in
   test) packages="$build postgresql kcat logrotate prometheus python3-venv" ;;
   bench) packages="$build postgresql rsyslog rsyslog-kafka python3-venv" ;;
   chart) packages="$build python3-venv" ;;
-  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test, bench or chart" >&2; exit 2 ;;
+  kube) packages="openssl python3-venv" ;;
+  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test, bench, chart or kube" >&2; exit 2 ;;
 esac
 
 missing=
@@ -39,6 +40,7 @@ command -v cargo >/dev/null || { echo "cargo is not on the PATH: install the Rus
 case $purpose in
   demo) exit 0 ;;
   chart) exec kube/tools.sh chart ;;
+  kube) kube/tools.sh chart; exec kube/tools.sh cluster ;;
 esac
 
 # Kafka's own command-line tools (and, for the benches, its broker), once, from Maven.

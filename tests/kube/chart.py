@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks the Helm chart without a cluster, with each of charts/weir/ci/*-values.yaml and the defaults: lint, its own unit
-tests, Kubernetes' schemas, and `weir check` of the configuration that comes out.
+tests, Kubernetes' schemas, and `weir check` of the configuration that comes out; and that it has the project's rules and dashboards.
 
   tests/kube/chart.py WEIR     WEIR: the binary
 """
@@ -13,7 +13,7 @@ import tempfile
 
 import yaml
 
-from tools import CHART, Failed, KUBERNETES, ROOT, TOOLS, by_kind, render, run, values_arguments, values_files, values_name
+from tools import CHART, Failed, KUBERNETES, RELEASE, ROOT, TOOLS, by_kind, render, run, values_arguments, values_files, values_name
 
 # Properties that the schema lets people add, and the values need not name.
 OPTIONAL = re.compile(r"global|.*\.probes\..*\.(initialDelaySeconds|successThreshold)|.*\.resources\.claims")
@@ -73,6 +73,23 @@ def schema_and_values_agree(_weir):
     walk(schema, values, "")
 
 
+def monitoring(_weir):
+    """Rules and dashboards are those of the project, to the letter: their own templates are not the chart's."""
+    everything = CHART / "ci/everything-values.yaml"
+    _, objects = render(everything, "--kube-version", KUBERNETES)
+    rules = {entry["metadata"]["name"].removeprefix(f"{RELEASE}-"): entry["spec"] for entry in by_kind(objects, "PrometheusRule")}
+    expected = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "dashboards/alerts").glob("*.yml")}
+    if not expected or rules != expected:
+        raise Failed(f"PrometheusRules {sorted(rules)} are not the files {sorted(expected)}")
+    shown = {}
+    for config in by_kind(objects, "ConfigMap"):
+        if "grafana_dashboard" in config["metadata"]["labels"]:
+            shown.update(config["data"])
+    expected = {path.name: path.read_text() for path in (ROOT / "dashboards").glob("*.json")}
+    if {name: json.loads(text) for name, text in shown.items()} != {name: json.loads(text) for name, text in expected.items()}:
+        raise Failed(f"the dashboards {sorted(shown)} are not the files {sorted(expected)}")
+
+
 def package(_weir):
     """An archive has what the templates read, and says which binary it is for."""
     binary = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
@@ -90,7 +107,7 @@ def package(_weir):
         raise Failed(f"the packed chart has {', '.join(surplus)}")
 
 
-CHECKS = [lint, unit_tests, schemas, configurations, schema_and_values_agree, package]
+CHECKS = [lint, unit_tests, schemas, configurations, schema_and_values_agree, monitoring, package]
 
 
 def main():
