@@ -23,8 +23,10 @@ test-chart: setup-chart ## the Helm chart without a cluster: lint, its unit test
 	@cargo build --locked -p weir
 	@$(TOOLS)/kube/python/bin/python tests/kube/chart.py $(TARGET)/debug/weir
 
-test-kube: setup-kube ## the Helm chart against a real Kubernetes API server: install, upgrade, rollback, uninstall (first time 10 minutes more)
+test-kube: setup-kube ## the Helm chart against a real Kubernetes API server: install, upgrade, rollback, uninstall; and its pods, on a node in small (first time 10 minutes more)
+	@cargo build --locked -p weir
 	@$(TOOLS)/kube/python/bin/python tests/kube/cluster.py
+	@$(TOOLS)/kube/python/bin/python tests/kube/pods.py $(TARGET)/debug/weir
 
 check: ## formatting, lints, file sizes and layers; never writes
 	@cargo fmt --check

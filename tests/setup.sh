@@ -13,7 +13,7 @@ case $purpose in
   test) packages="$build postgresql kcat logrotate prometheus python3-venv" ;;
   bench) packages="$build postgresql rsyslog rsyslog-kafka python3-venv" ;;
   chart) packages="$build python3-venv" ;;
-  kube) packages="openssl python3-venv" ;;
+  kube) packages="$build bubblewrap iproute2 openssl python3-venv" ;;
   *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test, bench, chart or kube" >&2; exit 2 ;;
 esac
 
