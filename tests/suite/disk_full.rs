@@ -1,34 +1,14 @@
 //! A small file system that fills up: producers get a clear error, reading and deleting go on, and writing does too
 //! once there is room, without a restart.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 use weir_tests::clients::kafka_tool;
+use weir_tests::disk::SmallDisk;
 use weir_tests::process::run;
 use weir_tests::wait::wait_until;
 use weir_tests::weir::{Weir, command};
-
-/// A tmpfs of that size, mounted until dropped.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path, size: &str) -> Result<Self> {
-        std::fs::create_dir_all(at)?;
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "weir-small-disk"]).arg(at);
-        run(mount)?;
-        Ok(Self(at))
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
 
 #[tokio::test]
 async fn a_full_disk_stops_writers_only() -> Result<()> {

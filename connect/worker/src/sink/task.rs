@@ -4,6 +4,7 @@
 //! shown; a batch read before a rebalance is never written after it.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,6 +25,8 @@ use crate::retry::Backoff;
 
 /// The longest a record waits to be flushed when the sink does not say.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
+/// How often lag is shown while a call into the sink takes long.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// What a run needs; everything but the task itself outlives it.
 pub(crate) struct SinkRun {
@@ -66,7 +69,7 @@ impl SinkRun {
             config: self.config.clone(),
             reporter,
         };
-        self.repeat(task.as_mut(), &stop, Call::Start(context)).await?;
+        self.repeat(task.as_mut(), &Progress::default(), &stop, Call::Start(context)).await?;
         let (events, mut queue) = mpsc::channel(QUEUE_BATCHES);
         let client_id = format!("{}-{}", self.connector, self.task_index);
         let subscription = std::mem::replace(&mut self.subscription, Subscription::none());
@@ -112,12 +115,12 @@ impl SinkRun {
                 Some(Event::Failed(message)) => return Err(ConnectError::fatal(message)),
                 Some(Event::Ends(ends)) => {
                     progress.ends = ends;
-                    self.show_lag(progress);
+                    progress.show(&self.metrics);
                 }
                 Some(Event::Assigned { generation, partitions, reply }) => {
                     progress.generation = generation;
                     progress.assigned = partitions.iter().cloned().collect();
-                    progress.durable = self.repeat(task, stop, Call::Open(&partitions)).await?;
+                    progress.durable = self.repeat(task, progress, stop, Call::Open(&partitions)).await?;
                     let _ = reply.send(progress.durable.clone());
                 }
                 Some(Event::Revoked { partitions, reply }) => {
@@ -167,13 +170,13 @@ impl SinkRun {
         read_to.keys().for_each(|place| self.topics.used(&place.topic));
         self.metrics.moved(count, bytes);
         let began = Instant::now();
-        let put = task.put(kept, &read_to).await;
+        let put = progress.shown_while(&self.metrics, task.put(kept, &read_to)).await;
         self.metrics.batch_took(began.elapsed());
         match put {
             Err(error) if error.is_retriable() => {
                 self.health.trouble(&error);
                 self.metrics.retried(&error, Duration::ZERO);
-                self.repeat(task, stop, Call::Flush).await.map(|durable| progress.durable.extend(durable))
+                self.repeat(task, progress, stop, Call::Flush).await.map(|durable| progress.durable.extend(durable))
             }
             result => result,
         }
@@ -187,7 +190,7 @@ impl SinkRun {
         stop: &CancellationToken,
     ) -> Result<(), ConnectError> {
         let began = Instant::now();
-        let durable = self.repeat(task, stop, Call::Flush).await?;
+        let durable = self.repeat(task, progress, stop, Call::Flush).await?;
         if progress.flush_at.take().is_some() {
             self.metrics.batch_took(began.elapsed());
         }
@@ -196,7 +199,7 @@ impl SinkRun {
         reader.commit(&moved);
         progress.durable.extend(moved);
         progress.oldest_ms = None;
-        self.show_lag(progress);
+        progress.show(&self.metrics);
         Ok(())
     }
 
@@ -204,20 +207,23 @@ impl SinkRun {
     async fn repeat(
         &mut self,
         task: &mut dyn SinkTask,
+        progress: &Progress,
         stop: &CancellationToken,
         call: Call<'_>,
     ) -> Result<Offsets, ConnectError> {
         let mut backoff = Backoff::default();
         loop {
-            let result = match &call {
-                Call::Start(context) => task.start(context.clone()).await.map(|()| Offsets::new()),
-                Call::Open(partitions) => task.open(partitions).await,
-                Call::Flush => task.flush().await,
+            let attempt = async {
+                match &call {
+                    Call::Start(context) => task.start(context.clone()).await.map(|()| Offsets::new()),
+                    Call::Open(partitions) => task.open(partitions).await,
+                    Call::Flush => task.flush().await,
+                }
             };
-            match result {
+            match progress.shown_while(&self.metrics, attempt).await {
                 Err(error) if error.is_retriable() => {
                     self.health.trouble(&error);
-                    let waited = backoff.wait(stop, &error).await;
+                    let waited = progress.shown_while(&self.metrics, backoff.wait(stop, &error)).await;
                     self.metrics.retried(&error, waited);
                     if stop.is_cancelled() {
                         return Err(error);
@@ -230,17 +236,37 @@ impl SinkRun {
             }
         }
     }
+}
 
-    fn show_lag(&self, progress: &Progress) {
-        let behind = |place: &TopicPartition| {
-            let end = progress.ends.get(place)?;
-            Some((end - progress.durable.get(place)?).max(0))
-        };
-        let records: i64 = progress.assigned.iter().filter_map(behind).sum();
+impl Progress {
+    /// Waits for a call and shows meanwhile how the lag grows: what it waits for may be slow, or away.
+    async fn shown_while<T>(&self, metrics: &ConnectorMetrics, call: impl Future<Output = T>) -> T {
+        let mut call = pin!(call);
+        loop {
+            tokio::select! {
+                result = &mut call => return result,
+                () = tokio::time::sleep(SHOW_EVERY) => self.show(metrics),
+            }
+        }
+    }
+
+    fn show(&self, metrics: &ConnectorMetrics) {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
-        let age_ms = progress.oldest_ms.map_or(0, |oldest| (now_ms - oldest).max(0));
-        let seconds = if records == 0 { 0.0 } else { Duration::from_millis(age_ms.unsigned_abs()).as_secs_f64() };
-        self.metrics.lag(records, seconds);
+        metrics.lag(self.lag_records(), self.lag(now_ms).as_secs_f64());
+    }
+
+    /// Records that are not known to be durable, up to the ends that the consumer heard of last.
+    fn lag_records(&self) -> i64 {
+        let behind = |place: &TopicPartition| {
+            let end = self.ends.get(place)?;
+            Some((end - self.durable.get(place)?).max(0))
+        };
+        self.assigned.iter().filter_map(behind).sum()
+    }
+
+    /// Age of the oldest record that is held.
+    fn lag(&self, now_ms: i64) -> Duration {
+        Duration::from_millis(self.oldest_ms.map_or(0, |oldest| (now_ms - oldest).max(0)).unsigned_abs())
     }
 }
 

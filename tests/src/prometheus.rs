@@ -1,0 +1,185 @@
+//! A real Prometheus with the rules that are shipped. All their durations are divided by one factor, so that an hour
+//! passes in a minute; thresholds that are no durations stay as they are.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value as Json;
+
+use crate::http;
+use crate::process::Process;
+use crate::wait::wait_until;
+use crate::weir::free_port;
+
+const READY_LIMIT: Duration = Duration::from_secs(30);
+/// Between two scrapes, and between two evaluations of the rules, before it is divided.
+const INTERVAL_MS: u32 = 30_000;
+/// Records of thresholds that are durations.
+const SECONDS: [&str; 4] =
+    ["group_lag_seconds", "group_lag_growing_min_lag_seconds", "sink_lag_seconds", "broker_start_seconds"];
+
+/// What is scraped.
+pub struct Target {
+    pub job: &'static str,
+    pub cluster: &'static str,
+    /// `http://host:port`.
+    pub url: String,
+}
+
+pub struct Prometheus {
+    process: Process,
+    url: String,
+}
+
+impl Prometheus {
+    /// In `folder`, with the rules of `dashboards/alerts` and `more` rules, all divided by `factor`.
+    pub async fn start(folder: &Path, factor: u32, more: &str, targets: &[Target]) -> Result<Self> {
+        let rules = folder.join("rules");
+        std::fs::create_dir_all(&rules)?;
+        for file in rule_files()? {
+            let name = file.file_name().context("rules are files")?;
+            std::fs::write(rules.join(name), divided(&std::fs::read_to_string(&file)?, factor)?)?;
+        }
+        std::fs::write(rules.join("more.yml"), divided(more, factor)?)?;
+        let interval = INTERVAL_MS / factor;
+        let mut config = format!(
+            "global: {{scrape_interval: {interval}ms, scrape_timeout: {interval}ms, evaluation_interval: {interval}ms}}\n\
+             rule_files: ['{}/*.yml']\nscrape_configs:\n",
+            rules.display()
+        );
+        let mut jobs: BTreeMap<&str, Vec<&Target>> = BTreeMap::new();
+        targets.iter().for_each(|target| jobs.entry(target.job).or_default().push(target));
+        for (job, targets) in jobs {
+            writeln!(config, "  - job_name: {job}\n    static_configs:")?;
+            for target in targets {
+                let address = target.url.trim_start_matches("http://");
+                writeln!(config, "      - {{targets: ['{address}'], labels: {{cluster: {}}}}}", target.cluster)?;
+            }
+        }
+        std::fs::write(folder.join("prometheus.yml"), config)?;
+        let url = format!("http://127.0.0.1:{}", free_port()?);
+        let mut command = Command::new("prometheus");
+        command.arg(format!("--config.file={}", folder.join("prometheus.yml").display()));
+        command.arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()));
+        command.arg(format!("--web.listen-address={}", url.trim_start_matches("http://")));
+        let mut prometheus =
+            Self { process: Process::start("prometheus", command, &folder.join("prometheus.log"))?, url };
+        let ready = format!("{}/-/ready", prometheus.url);
+        wait_until("Prometheus to be ready", READY_LIMIT, async || prometheus.has_ended() || http::is_ok(&ready).await)
+            .await?;
+        anyhow::ensure!(!prometheus.has_ended(), "Prometheus ended at once:\n{}", prometheus.process.log_tail());
+        Ok(prometheus)
+    }
+
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.process.ended(), Ok(None))
+    }
+
+    /// What fires now: the labels of each alert.
+    pub async fn firing(&self) -> Result<Vec<BTreeMap<String, String>>> {
+        let answer = http::json(&format!("{}/api/v1/alerts", self.url)).await?;
+        let alerts = answer["data"]["alerts"].as_array().context("alerts are a list")?;
+        let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
+        firing.map(|alert| Ok(serde_json::from_value(alert["labels"].clone())?)).collect()
+    }
+
+    /// The labels of each series that was there in the last hour and matches.
+    pub async fn series(&self, selector: &str) -> Result<Vec<BTreeMap<String, String>>> {
+        let url = reqwest::Url::parse_with_params(&format!("{}/api/v1/series", self.url), [("match[]", selector)])?;
+        Ok(serde_json::from_value(http::json(url.as_str()).await?["data"].clone())?)
+    }
+
+    /// Every rule: its name and its expression, as Prometheus writes it.
+    pub async fn rules(&self) -> Result<Vec<(String, String)>> {
+        let answer = http::json(&format!("{}/api/v1/rules", self.url)).await?;
+        let groups = answer["data"]["groups"].as_array().context("groups are a list")?;
+        let rules = groups.iter().flat_map(|group| group["rules"].as_array().into_iter().flatten());
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        Ok(rules.map(|rule| (text(&rule["name"]), text(&rule["query"]))).collect())
+    }
+}
+
+/// The rule files of this project.
+pub fn rule_files() -> Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards/alerts");
+    let files: Result<Vec<PathBuf>, _> = std::fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect();
+    Ok(files?.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "yml")).collect())
+}
+
+/// Divides what lasts: `for:`, ranges, how far `predict_linear` looks ahead, and thresholds that are durations.
+fn divided(rules: &str, factor: u32) -> Result<String> {
+    let mut is_seconds = false;
+    let mut out = String::with_capacity(rules.len());
+    for line in rules.lines() {
+        if let Some(name) = line.trim_start().strip_prefix("- record: ") {
+            is_seconds = name.strip_prefix("weir:threshold:").is_some_and(|name| SECONDS.contains(&name));
+        }
+        if let Some((before, duration)) = line.split_once("for: ") {
+            write!(out, "{before}for: {}", divided_duration(duration, factor)?)?;
+        } else if let Some((before, number)) = line.split_once("expr: vector(").filter(|_| is_seconds) {
+            let number: f64 = number.trim_end_matches(')').parse().with_context(|| line.to_owned())?;
+            write!(out, "{before}expr: vector({})", number / f64::from(factor))?;
+        } else {
+            out.push_str(&divided_ranges(line, factor)?);
+        }
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+fn divided_ranges(line: &str, factor: u32) -> Result<String> {
+    let mut out = String::new();
+    let mut parts = line.split('[');
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        match part.split_once(']') {
+            Some((range, rest)) if range.starts_with(|c: char| c.is_ascii_digit()) => {
+                write!(out, "[{}]", divided_duration(range, factor)?)?;
+                match rest.strip_prefix(", ").and_then(|rest| rest.split_once(')')) {
+                    Some((ahead, rest)) => {
+                        write!(out, ", {})", ahead.parse::<u32>().with_context(|| line.to_owned())? / factor)?;
+                        out.push_str(rest);
+                    }
+                    None => out.push_str(rest),
+                }
+            }
+            _ => write!(out, "[{part}")?,
+        }
+    }
+    Ok(out)
+}
+
+/// `5m` by 60 → `5000ms`.
+fn divided_duration(duration: &str, factor: u32) -> Result<String> {
+    let split = duration.find(|c: char| !c.is_ascii_digit()).unwrap_or(duration.len());
+    let (number, unit) = duration.split_at(split);
+    let unit_ms = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => anyhow::bail!("{duration} is no duration that rules have"),
+    };
+    let ms: u64 = number.parse::<u64>().with_context(|| duration.to_owned())? * unit_ms;
+    Ok(format!("{}ms", ms / u64::from(factor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_lasts_is_divided_and_nothing_else() {
+        let rules = "  - record: weir:threshold:sink_lag_seconds\n    expr: vector(300)\n\
+                     \x20 - record: weir:threshold:produce_p99_seconds\n    expr: vector(0.5)\n\
+                     \x20 - alert: A\n    expr: rate(x{state=~\"[ab]\"}[5m]) > 3 and predict_linear(y[6h], 86400) < 0\n    for: 1h\n";
+        let expected = "  - record: weir:threshold:sink_lag_seconds\n    expr: vector(5)\n\
+                        \x20 - record: weir:threshold:produce_p99_seconds\n    expr: vector(0.5)\n\
+                        \x20 - alert: A\n    expr: rate(x{state=~\"[ab]\"}[5000ms]) > 3 and predict_linear(y[360000ms], 1440) < 0\n    for: 60000ms\n";
+        assert_eq!(divided(rules, 60).unwrap(), expected);
+    }
+}
