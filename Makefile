@@ -6,7 +6,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(or $(WEIR_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir-tools)
 
-.PHONY: help demo test test-chart test-kube check check-rules fix docs bench build setup-%
+.PHONY: help demo test test-chart test-kube check check-rules fix docs pictures bench build setup-%
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,20 +33,30 @@ check: ## formatting, lints, file sizes and layers; never writes
 	@python3 tests/check/house.py
 	@cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 
-check-rules: ## alert rules: syntax, and the cases in which each fires and stays quiet
+check-rules: ## alert rules and dashboards: syntax, cases in which each alert fires and stays quiet, queries, Grafana's types
 	@promtool check rules --lint-fatal dashboards/alerts/*.yml >/dev/null
 	@promtool test rules dashboards/alerts/tests/*.yml >/dev/null
 	@python3 tests/check/rules.py
+	@python3 tests/check/dashboards.py
+	@python3 tests/check/uses.py --check
+	@cp tests/dashboards/schema/check.mjs tests/dashboards/schema/shape.ts $(TOOLS)/grafana
+	@cd $(TOOLS)/grafana && node check.mjs $(CURDIR)/dashboards/*.json
 
 fix: ## formats and applies what clippy can mend
 	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged --quiet
 	@cargo fmt
 
-docs: ## writes the references of keys and metrics in docs/ from the code
+docs: ## writes the references of keys and metrics in docs/, and the dashboards, from their sources
+	@python3 dashboards/build.py
 	@cargo build --locked -p weir
 	@$(TARGET)/debug/weir reference configuration > docs/configuration.md
 	@$(TARGET)/debug/weir reference connectors > docs/connectors-reference.md
 	@$(TARGET)/debug/weir reference metrics > docs/metrics-reference.md
+	@python3 tests/check/uses.py
+
+pictures: setup-pictures ## draws the dashboards from a system under load into dashboards/pictures (takes 5 minutes)
+	@cargo build --release --locked -p weir -p weir-tests --bin weir --bin weir-demo
+	@$(TOOLS)/python/bin/python tests/dashboards/pictures.py $(TARGET)/release/weir-demo $(TOOLS)/draw dashboards/pictures
 
 bench: setup-bench ## the figures of docs/benchmarks.md, beside Apache Kafka on this machine
 	@cargo build --release --locked -p weir

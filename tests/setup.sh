@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # Installs by package name what this tree needs and the machine lacks.
-#   tests/setup.sh demo | test | bench | chart | kube
+#   tests/setup.sh demo | test | pictures | bench | chart | kube
 # With root or a password-less sudo it installs; otherwise it prints the one line to run and stops.
 set -euo pipefail
 cd "$(dirname "$0")"
-purpose=${1:?usage: tests/setup.sh demo|test|bench|chart|kube}
+purpose=${1:?usage: tests/setup.sh demo|test|pictures|bench|chart|kube}
 tools=${WEIR_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-tools}
 
 build="g++ make pkg-config libssl-dev zlib1g-dev"
 case $purpose in
   demo) packages="$build postgresql" ;;
   test) packages="$build postgresql kcat logrotate prometheus python3-venv" ;;
+  pictures) packages="$build postgresql prometheus python3-venv chromium" ;;
   bench) packages="$build postgresql rsyslog rsyslog-kafka python3-venv" ;;
   chart) packages="$build python3-venv" ;;
   kube) packages="$build bubblewrap iproute2 openssl python3-venv" ;;
-  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test, bench, chart or kube" >&2; exit 2 ;;
+  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test, pictures, bench, chart or kube" >&2; exit 2 ;;
 esac
 
 missing=
@@ -74,3 +75,19 @@ if ! cmp -s python/requirements.txt "$venv/requirements.txt"; then
   cp python/kafka_python_service.py "$tools/kafka-python/test/service.py"
   cp python/requirements.txt "$venv/requirements.txt"
 fi
+
+# Packages from npm, once for each lock file.
+node_packages() {
+  local target=$tools/$2
+  cmp -s "$1/package-lock.json" "$target/package-lock.json" && return
+  command -v npm >/dev/null || { echo "npm is missing: install Node.js" >&2; exit 1; }
+  echo "installing $3 from npm"
+  rm -rf "$target"
+  mkdir -p "$target"
+  cp "$1/package.json" "$1/package-lock.json" "$target"
+  (cd "$target" && npm ci --silent --ignore-scripts --no-audit --no-fund) || { rm -rf "$target"; exit 1; }
+}
+case $purpose in
+  test) node_packages dashboards/schema grafana "Grafana's published types" ;;
+  pictures) node_packages dashboards/draw draw "what draws the pictures" ;;
+esac

@@ -1,26 +1,38 @@
 #!/usr/bin/env python3
 """Checks what promtool does not: that each alert rule has a severity, a summary, a description, a runbook page, a case in
-which it fires and one in which it stays quiet. Prints one line per finding; exits 1 if any.
-
-  tests/check/rules.py [ROOT]
+which it fires and one in which it stays quiet, and that rules ask for nothing that Weir does not export. Prints one line per
+finding; exits 1 if any.
 """
-import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+import queries
+
+ROOT = queries.ROOT
 RULES = ROOT / "dashboards/alerts"
 PAGES = ROOT / "docs/runbooks"
 SEVERITIES = {"warning", "critical"}
 SECTIONS = ["## What it means", "## See the cause", "## What to do", "## Over when"]
 
 
-def alerts():
-    """Name and text of each alert; the files have one shape, so that no YAML library is needed."""
+def rules():
+    """Kind, name and text of each rule; the files have one shape, so that no YAML library is needed."""
     for file in sorted(RULES.glob("*.yml")):
         for text in re.split(r"^ {6}- (?=alert: |record: )", file.read_text(), flags=re.M)[1:]:
-            if name := re.match(r"alert: (\w+)", text):
-                yield file, name[1], text
+            kind, name = re.match(r"(\w+): (\S+)", text).groups()
+            yield file, kind, name, text
+
+
+def expression(text):
+    """What follows `expr:`, on its line or folded below it."""
+    found = re.search(r"^ {8}expr: (?:>-\n((?: {10}.*\n?)+)|(.*))", text, flags=re.M)
+    return found[1] or found[2]
+
+
+def names(file, name, text, metrics, recorded):
+    for complaint in queries.complaints(expression(text), metrics, recorded):
+        yield f"{file.relative_to(ROOT)}: {name}: {complaint}"
 
 
 def rule(file, name, text):
@@ -56,15 +68,18 @@ def page(name):
 
 
 def main():
-    rules = list(alerts())
-    names = [name for _, name, _ in rules]
-    findings = [] if names else [f"{RULES}: no alerts"]
-    for file, name, text in rules:
-        findings += [*rule(file, name, text), *cases(file, name), *page(name)]
+    every = list(rules())
+    alerts = [name for _, kind, name, _ in every if kind == "alert"]
+    findings = [] if alerts else [f"{RULES}: no alerts"]
+    metrics, recorded = queries.exported(), queries.recorded()
+    for file, kind, name, text in every:
+        findings += names(file, name, text, metrics, recorded)
+        if kind == "alert":
+            findings += [*rule(file, name, text), *cases(file, name), *page(name)]
     index = (PAGES / "README.md").read_text()
-    findings += [f"docs/runbooks/README.md does not link {name}.md" for name in names if f"({name}.md)" not in index]
-    findings += [f"docs/runbooks/README.md: {name} is no alert" for name in re.findall(r"\((\w+)\.md\)", index) if name not in names]
-    findings += [f"{file.relative_to(ROOT)}: no such alert" for file in sorted(PAGES.glob("*.md")) if file.stem not in (*names, "README")]
+    findings += [f"docs/runbooks/README.md does not link {name}.md" for name in alerts if f"({name}.md)" not in index]
+    findings += [f"docs/runbooks/README.md: {name} is no alert" for name in re.findall(r"\((\w+)\.md\)", index) if name not in alerts]
+    findings += [f"{file.relative_to(ROOT)}: no such alert" for file in sorted(PAGES.glob("*.md")) if file.stem not in (*alerts, "README")]
     print(*findings, sep="\n", end="\n" if findings else "")
     return 1 if findings else 0
 

@@ -75,6 +75,11 @@ impl Prometheus {
         Ok(prometheus)
     }
 
+    /// Without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     fn has_ended(&mut self) -> bool {
         !matches!(self.process.ended(), Ok(None))
     }

@@ -4,6 +4,7 @@ mod apache_kafka;
 mod clicks;
 mod command_line;
 mod crash;
+mod dashboards;
 mod dead_letters;
 mod disk_full;
 mod hostile;

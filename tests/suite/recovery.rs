@@ -76,18 +76,23 @@ async fn a_file_that_was_away_while_another_was_committed_is_not_sent_twice() ->
 
 const NUMBERS: u64 = 60_000;
 const PARTITIONS: usize = 4;
+/// How many tasks there are, one after the other; the numbers come in as many parts.
+const TASKS: [usize; 5] = [1, 4, 2, 3, 1];
 
-/// `{"n": 0}`, `{"n": 1}`, … into all partitions of `numbers`, slowly enough that tasks change meanwhile.
+/// `{"n": 0}`, `{"n": 1}`, … into all partitions of `numbers`: as many parts as the file `parts` says, slowly enough
+/// that tasks change meanwhile.
 fn numbers(weir: &Weir) -> Result<Process> {
     let mut create = command(&["topics", "create", "numbers", "--partitions", &PARTITIONS.to_string()])?;
     create.env("WEIR_BOOTSTRAP_SERVER", weir.bootstrap());
     run(create)?;
     let mut produce = Command::new("sh");
     let script = format!(
-        "for k in $(seq 0 59); do seq $((k * 1000)) $((k * 1000 + 999)) | sed 's/.*/&:{{\"n\": &}}/'; sleep 0.2; done \
+        "for k in $(seq 0 59); do until [ $k -lt $((12 * $(cat parts))) ]; do sleep 0.1; done; \
+         seq $((k * 1000)) $((k * 1000 + 999)) | sed 's/.*/&:{{\"n\": &}}/'; sleep 0.2; done \
          | kcat -P -b {} -t numbers -K : -X enable.idempotence=true",
         weir.bootstrap()
     );
+    produce.current_dir(weir.folder());
     produce.args(["-c", &script]);
     Process::start("numbers", produce, &weir.folder().join("numbers.log"))
 }
@@ -99,13 +104,15 @@ async fn partitions_pass_from_task_to_task_and_each_record_is_written_once() -> 
     let pool = postgres.pool().await?;
     sqlx::raw_sql("create table numbers (n bigint)").execute(&pool).await?;
     let weir = Weir::up(folder.path(), &["group.initial.rebalance.delay.ms: 0"], "").await?;
+    let parts = weir.folder().join("parts");
+    std::fs::write(&parts, "0")?;
     let _producing = numbers(&weir)?;
     let count = async || {
         let counted = sqlx::query_as("select count(*) from numbers").fetch_one(&pool).await;
         counted.map_or(0, |(count,): (i64,)| count.unsigned_abs())
     };
     let url = format!("{}/connectors/rows/config", weir.connect());
-    for tasks in [1, 4, 2, 3, 1] {
+    for (part, tasks) in TASKS.into_iter().enumerate() {
         let config = json!({
             "connector.class": "postgres", "topics": "numbers", "url": postgres.url(), "table": "numbers",
             "tasks.max": tasks.to_string(),
@@ -113,6 +120,7 @@ async fn partitions_pass_from_task_to_task_and_each_record_is_written_once() -> 
         let request = client().put(&url).header("content-type", "application/json").body(config.to_string());
         anyhow::ensure!(request.send().await?.status().is_success());
         let before = count().await;
+        std::fs::write(&parts, (part + 1).to_string())?;
         wait_until("rows to arrive", LIMIT, async || count().await > before).await.with_context(|| weir.log())?;
     }
     wait_until("all rows", LIMIT, async || count().await >= NUMBERS).await.with_context(|| weir.log())?;

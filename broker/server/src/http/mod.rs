@@ -1,10 +1,11 @@
-//! The HTTP server: `/metrics`, `/health/live`, `/health/ready`, and whatever other parts of the process bring along. A
+//! The HTTP server: `/metrics`, `/health/live`, `/health/ready`, `/docs`, and whatever other parts of the process bring along. A
 //! process without a broker serves the same.
 //!
-//! [`guard`] bounds what a connection may take, [`scrapes`] what scrapes cost.
+//! [`guard`] bounds what a connection may take, [`scrapes`] what scrapes cost; [`docs`] are the manual.
 //!
 //! Never asks the broker anything that takes long: metrics are counters in memory, health is a flag.
 
+mod docs;
 mod guard;
 mod scrapes;
 
@@ -92,6 +93,7 @@ impl BoundHttp {
             .route("/metrics", get(move || answering.clone().answer()))
             .route("/health/live", get(|| async { "ok\n" }))
             .merge(Router::new().route("/health/ready", get(ready)).with_state(is_ready))
+            .merge(docs::router())
             .merge(extra);
         let (stop, token) = (stop.clone(), tasks.token());
         let run = move || {

@@ -154,3 +154,17 @@ async fn hostile_paths_are_not_found() {
     assert!(!String::from_utf8_lossy(&answer).contains("200 OK"));
     assert_eq!(status(address, "/health/live").await, "HTTP/1.1 200 OK");
 }
+
+#[tokio::test]
+async fn the_manual_of_this_version_is_served_and_nothing_else() {
+    let (address, _stop) = serving(Limits::default(), Registry::new()).await;
+    let index = answer(address, "/docs/").await;
+    assert!(index.contains("<a href=\"/docs/runbooks/WeirDiskLow.md\">WeirDiskLow</a>"), "{index}");
+    let page = answer(address, "/docs/runbooks/WeirDiskLow.md").await;
+    assert!(page.contains("text/html") && page.contains("<h1>WeirDiskLow</h1>"), "{page}");
+    assert!(answer(address, "/docs/runbooks/").await.contains("href=\"WeirDiskLow.md\""));
+    for path in ["/docs/nowhere.md", "/docs/%2e%2e/Cargo.toml", "/docs/runbooks/../../Cargo.toml", "/docs/%3Cb%3E"] {
+        let said = answer(address, path).await;
+        assert!(said.starts_with("HTTP/1.1 404") && said.contains("text/plain"), "{path}: {said}");
+    }
+}
