@@ -316,7 +316,9 @@ async fn the_search_node_alone_serves_metrics_and_health_on_both_loopbacks() -> 
             waited.with_context(|| node.log_tail())?;
         }
         let metrics = http::text(&format!("http://{host}:{}/metrics", ports.http)).await?;
-        assert!(metrics.contains("weir_search_errors_total"), "{metrics}");
+        for name in ["weir_search_errors_total", "process_open_fds", "weir_build_info"] {
+            assert!(metrics.contains(name), "{metrics}");
+        }
     }
     Ok(())
 }

@@ -96,7 +96,13 @@ mod tests {
                 }
                 let mut place: Vec<&str> = path.split('/').collect();
                 place.pop();
-                link.split('/').for_each(|part| if part == ".." { drop(place.pop()) } else { place.push(part) });
+                for part in link.split('/') {
+                    if part == ".." {
+                        place.pop();
+                    } else {
+                        place.push(part);
+                    }
+                }
                 let target = place.join("/");
                 assert!(
                     PAGES.get_file(&target).is_some() || PAGES.get_file(format!("{target}README.md")).is_some(),

@@ -39,7 +39,6 @@ pub(super) fn families(_: Bounds) -> Vec<Rows> {
 }
 
 struct Cluster {
-    build_info: Rows,
     broker_info: Rows,
     health: Rows,
     partitions: Rows,
@@ -94,7 +93,6 @@ impl Cluster {
     fn new() -> Self {
         let count = |name, help| Rows::gauge(name, &[], help);
         Self {
-            build_info: Rows::gauge("weir_build_info", &["version", "revision"], "1, with what was built from what."),
             broker_info: Rows::gauge("weir_broker_info", &["broker", "rack"], "1, with this broker's id and rack."),
             health: Rows::gauge(
                 "weir_cluster_health_reason",
@@ -184,16 +182,12 @@ impl Cluster {
     }
 
     fn describe(&mut self, cx: &Context) {
-        let version = env!("CARGO_PKG_VERSION");
-        let revision = option_env!("WEIR_REVISION").unwrap_or("unknown");
-        self.build_info.set(vec![version.into(), revision.into()], 1.0);
         let rack = cx.settings().rack.clone().unwrap_or_default();
         self.broker_info.set(vec![cx.node_id.to_string().into(), rack.into()], 1.0);
     }
 
     fn into_rows(self) -> Vec<Rows> {
         vec![
-            self.build_info,
             self.broker_info,
             self.health,
             self.partitions,

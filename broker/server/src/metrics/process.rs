@@ -5,9 +5,9 @@ use std::fs;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Error, Gauge, Registry};
+use prometheus::{Counter, Error, Gauge, IntGaugeVec, Opts, Registry};
 
-/// Adds `process_*` and `weir_disk_*`: once per process.
+/// Adds `weir_build_info`, `process_*` and `weir_disk_*`: once per process.
 pub fn register(registry: &Registry) -> Result<(), Error> {
     registry.register(Box::new(Process::new()?))
 }
@@ -50,6 +50,10 @@ pub(super) fn families(usage: &ProcessUsage) -> Result<Vec<Box<dyn Collector>>, 
         gauge.set(read(usage));
         families.push(Box::new(gauge));
     }
+    let build = Opts::new("weir_build_info", "1, with what was built from what.");
+    let build = IntGaugeVec::new(build, &["version", "revision"])?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("WEIR_REVISION").unwrap_or("unknown")]).set(1);
+    families.push(Box::new(build));
     Ok(families)
 }
 
