@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Lag(commands::lag::LagArgs),
     /// Create, watch and steer connectors
     Connect(commands::connect::ConnectArgs),
+    /// Say whether a process lives and does its work
+    Health(commands::health::HealthArgs),
     /// Say what is wrong with configuration files
     Check(commands::check::CheckArgs),
     /// Print a script that completes weir's commands in a shell

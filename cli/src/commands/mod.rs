@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod consume;
 pub(crate) mod groups;
+pub(crate) mod health;
 pub(crate) mod lag;
 pub(crate) mod produce;
 pub(crate) mod reference;
@@ -27,6 +28,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Groups(args) => groups::run(args).await,
         Command::Lag(args) => lag::run(args).await,
         Command::Connect(args) => connect::run(args).await,
+        Command::Health(args) => health::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

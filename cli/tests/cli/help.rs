@@ -15,6 +15,7 @@ fn help_lists_every_command() {
         "consume",
         "groups",
         "connect",
+        "health",
         "check",
         "completions",
         "version",
@@ -26,9 +27,19 @@ fn help_lists_every_command() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in
-        ["up", "broker", "search", "topics", "produce", "consume", "groups", "connect", "check", "completions"]
-    {
+    for command in [
+        "up",
+        "broker",
+        "search",
+        "topics",
+        "produce",
+        "consume",
+        "groups",
+        "connect",
+        "health",
+        "check",
+        "completions",
+    ] {
         let (code, help, _) = outcome(weir(Path::new(".")).args([command, "--help"]));
         assert_eq!(code, 0);
         let examples = help.split_once("Example").expect(command).1;

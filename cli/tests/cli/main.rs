@@ -4,6 +4,7 @@ mod broker;
 mod config;
 mod connect;
 mod groups;
+mod health;
 mod help;
 mod process;
 mod produce;
