@@ -127,7 +127,7 @@ impl Running {
             }
         }
         let own_broker = self.broker.as_ref().and_then(|broker| broker.kafka_addresses().first());
-        let worker = config.worker(own_broker.map(ToString::to_string))?;
+        let worker = config.worker(own_broker.map(|listener| listeners::reachable(*listener).to_string()))?;
         if let Some(settings) = search {
             let mut bulk: Option<Arc<dyn BulkLog>> = None;
             if let Some(topic) = settings.bulk_topic.clone().filter(|_| parts.worker) {
