@@ -6,7 +6,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(or $(WEIR_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir-tools)
 
-.PHONY: help demo test test-chart test-kube check check-rules fix docs pictures bench build setup-%
+.PHONY: help demo test test-chart test-compose test-kube check check-rules fix docs pictures bench build setup-%
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,11 @@ test-kube: setup-kube ## the Helm chart against a real Kubernetes API server: in
 	@cargo build --locked -p weir
 	@$(TOOLS)/kube/python/bin/python tests/kube/cluster.py
 	@$(TOOLS)/kube/python/bin/python tests/kube/pods.py $(TARGET)/debug/weir
+
+test-compose: setup-compose ## the files of deploy/, and the image and the compose file with a Docker daemon of its own (first time 5 minutes more)
+	@cargo build --locked -p weir
+	@$(TOOLS)/compose/python/bin/python tests/compose/files.py $(TARGET)/debug/weir
+	@$(TOOLS)/compose/python/bin/python tests/compose/system.py $(TARGET)/debug/weir
 
 check: ## formatting, lints, file sizes and layers; never writes
 	@cargo fmt --check

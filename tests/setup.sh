@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs by package name what this tree needs and the machine lacks.
-#   tests/setup.sh demo | test | pictures | bench | chart | kube
+#   tests/setup.sh demo | test | pictures | bench | chart | compose | kube
 # With root or a password-less sudo it installs; otherwise it prints the one line to run and stops.
 set -euo pipefail
 cd "$(dirname "$0")"
-purpose=${1:?usage: tests/setup.sh demo|test|pictures|bench|chart|kube}
+purpose=${1:?usage: tests/setup.sh demo|test|pictures|bench|chart|compose|kube}
 tools=${WEIR_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/weir-tools}
 
 build="g++ make pkg-config libssl-dev zlib1g-dev"
@@ -14,8 +14,12 @@ case $purpose in
   pictures) packages="$build postgresql prometheus python3-venv chromium" ;;
   bench) packages="$build postgresql rsyslog rsyslog-kafka python3-venv" ;;
   chart) packages="$build python3-venv" ;;
+  compose)
+    packages="$build debootstrap iptables prometheus python3-venv systemd"
+    # There are other packages of it, which exclude Debian's.
+    command -v dockerd >/dev/null || packages+=" docker.io" ;;
   kube) packages="$build bubblewrap iproute2 openssl python3-venv" ;;
-  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test, pictures, bench, chart or kube" >&2; exit 2 ;;
+  *) echo "tests/setup.sh: unknown purpose '$purpose': demo, test, pictures, bench, chart, compose or kube" >&2; exit 2 ;;
 esac
 
 missing=
@@ -41,6 +45,7 @@ command -v cargo >/dev/null || { echo "cargo is not on the PATH: install the Rus
 case $purpose in
   demo) exit 0 ;;
   chart) exec kube/tools.sh chart ;;
+  compose) exec compose/tools.sh ;;
   kube) kube/tools.sh chart; exec kube/tools.sh cluster ;;
 esac
 
