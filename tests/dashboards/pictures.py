@@ -56,8 +56,9 @@ def consume(group, topics, pause, seconds):
 
 
 def crowd(seconds):
+    admin = AdminClient(BOOTSTRAP)
     for topic in TOPICS:
-        AdminClient(BOOTSTRAP).create_topics([NewTopic(topic, 3, 1)])[topic].result()
+        admin.create_topics([NewTopic(topic, 3, 1)])[topic].result()
     jobs = [(produce, (topic, *load)) for topic, load in TOPICS.items()]
     jobs += [(consume, ("billing", ["orders"], 0, seconds))] * 2
     jobs += [(consume, ("analytics", ["clicks", "orders"], 0, seconds)), (consume, ("slow-export", ["clicks"], 0.004, seconds)),

@@ -1,8 +1,9 @@
 """Producers and consumers that behave well or badly, until they are killed.
 
   groups.py produce BOOTSTRAP RATE TOPIC...             RATE records a second into each topic: {"line": 0}, {"line": 1}, …
-  groups.py consume BOOTSTRAP TOPIC GROUP BEHIND GROWTH reads each record once it is BEHIND seconds old, and commits it;
-                                                        BEHIND grows by GROWTH in each second
+  groups.py consume BOOTSTRAP TOPIC GROUP BEHIND GROWTH [MOST]
+                                                        reads each record once it is BEHIND seconds old, and commits it;
+                                                        BEHIND grows by GROWTH in each second, up to MOST
   groups.py crawl BOOTSTRAP TOPIC GROUP RATE            reads RATE records a second, whatever comes, and commits each
   groups.py hold BOOTSTRAP TOPIC GROUP                  a member that reads and never commits
   groups.py storm BOOTSTRAP TOPIC GROUP                 members that join and leave
@@ -32,13 +33,13 @@ def member(bootstrap, topic, group):
     return consumer
 
 
-def consume(bootstrap, topic, group, behind, growth):
+def consume(bootstrap, topic, group, behind, growth, most="inf"):
     consumer, began = member(bootstrap, topic, group), time.time()
     while True:
         record = consumer.poll(1)
         if record is None or record.error():
             continue
-        wanted = float(behind) + float(growth) * (time.time() - began)
+        wanted = min(float(behind) + float(growth) * (time.time() - began), float(most))
         time.sleep(max(0, record.timestamp()[1] / 1000 + wanted - time.time()))
         consumer.commit(record)
 

@@ -22,7 +22,7 @@ use weir_tests::weir::{Weir, command};
 
 /// Rules by this much faster than as they are shipped: scrapes come each second.
 const FACTOR: u32 = 30;
-const BROKER: [&str; 2] = ["group.lag.window.ms: 3000", "log.retention.check.interval.ms: 500"];
+const BROKER: [&str; 2] = ["group.lag.window.ms: 8000", "log.retention.check.interval.ms: 500"];
 const LINES_PER_ROUND: u64 = 100;
 const ROUND: Duration = Duration::from_millis(500);
 const ABANDONED: usize = 500;

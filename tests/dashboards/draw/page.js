@@ -149,7 +149,7 @@ const DRAW = {
         if (said) cell.style.background = color(said.color);
         else if (field.thresholds && value !== undefined) {
           const paint = ofThreshold(value, field.thresholds);
-          if (paint !== COLORS.text) cell.style.background = paint;
+          if (paint !== COLORS.text) cell.style.color = paint;
         }
         if (cell.style.background) { cell.style.color = '#fff'; cell.style.fontWeight = 600; }
         if (field.links) cell.style.color = '#6e9fff';
@@ -204,7 +204,7 @@ function plot(panel, found, body, { spark }) {
       axes: [{ ...axis, show: !spark, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toTimeString().slice(0, 5)) },
         { ...axis, show: !spark, size: 64, values: (_, ticks) => ticks.map((value) => value === null ? '' : shown(value, unit)) }],
       series: [{}, ...drawn.map(({ name, paint, dash }) => ({ label: name, stroke: paint, width: 1.5, dash, points: { show: false }, spanGaps: false,
-        fill: dash ? undefined : `${paint}${fill}`, paths: custom.drawStyle === 'bars' ? uPlot.paths.bars({ size: [0.9] }) : undefined }))],
+        fill: dash ? undefined : `${paint}${fill}`, paths: custom.drawStyle === 'bars' && !dash ? uPlot.paths.bars({ size: [0.9] }) : undefined }))],
     }, [times, ...drawn.map(({ values }) => values)], place);
   }
 }
