@@ -1,6 +1,5 @@
 //! Suites against real processes and stock clients. One binary, so that the harness is linked once.
 
-mod alerts;
 mod apache_kafka;
 mod clicks;
 mod command_line;

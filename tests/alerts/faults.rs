@@ -14,7 +14,7 @@ use weir_tests::process::run;
 use weir_tests::prometheus::Target;
 use weir_tests::weir::Worker;
 
-use super::stage::Stage;
+use crate::stage::Stage;
 
 const DISK_BYTES: u64 = 256 << 20;
 const INDEX_BYTES: u64 = 128 << 20;

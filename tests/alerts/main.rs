@@ -1,5 +1,7 @@
 //! Fault → alert: real faults, a real Prometheus with the rules that are shipped, sixty times as fast. Each fault raises its
 //! alert and no other, and a load that is healthy for an hour raises none. docs/alerts.md has the matrix.
+//!
+//! A program of its own, so that it has the machine to itself: what overloads the machine is a fault, too.
 
 mod faults;
 mod stage;
