@@ -17,9 +17,11 @@ import time
 import urllib.request
 
 from engine import CannotStart, Engine, enter, obstacle
+from service import the_unit_runs
 from tools import DEPLOY, ROOT, TOOLS, Failed, environment, expect, run, wait_until
 
 IMAGE = "weir:0.1.0"
+SERVERS = "servers:debian"
 SERVICES = ["weir", "generator", "postgres", "prometheus", "alertmanager", "receiver"]
 REVISION = "0123456789abcdef"
 PASSWORD = "another password"
@@ -75,10 +77,10 @@ def get_json(port, path):
 
 def build_images(engine, folder, weir):
     engine.import_image(TOOLS / "debian.tar", base_image())
-    engine.import_image(TOOLS / "servers.tar", "servers:debian")
+    engine.import_image(TOOLS / "servers.tar", SERVERS)
     stand_ins = ROOT / "tests/compose/stand-ins"
     for service, image in re.findall(r"^  (prometheus|alertmanager|postgres):\n    .*?image: (\S+)", compose_text(), re.M | re.S):
-        engine.build(stand_ins, image, "--build-arg", "DEBIAN=servers:debian", "--target", service)
+        engine.build(stand_ins, image, "--build-arg", f"DEBIAN={SERVERS}", "--target", service)
     context = folder / "context"
     shutil.copytree(DEPLOY / "image", context / "deploy/image")
     shutil.copy(DEPLOY / "Dockerfile", context / "deploy")
@@ -280,6 +282,7 @@ def main():
             the_source_in_the_build_context_is_whole(engine, folder)
             the_image_is_small_and_says_what_it_is(engine, binary_bytes)
             the_image_runs_alone_on_a_root_that_nobody_writes(engine)
+            the_unit_runs(engine, folder, folder / "context/weir", SERVERS)
             system = System(engine, folder)
             everything_is_there_within_a_minute(system)
             ports_are_closed_to_others(system)
