@@ -3,6 +3,7 @@
 mod apache_kafka;
 mod clicks;
 mod command_line;
+mod compat;
 mod crash;
 mod dashboards;
 mod dead_letters;

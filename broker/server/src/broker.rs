@@ -21,7 +21,7 @@ use crate::config::layers::{BrokerLayers, Overrides};
 use crate::config::listeners::Endpoint;
 use crate::config::{BrokerConfig, ConfigError, Properties, Settings, check_properties};
 use crate::groups::{self, GroupLags, Groups, OFFSETS_TOPIC, PartitionsLog, StartedLags};
-use crate::http::{self, IsReady};
+use crate::http::{self, IsReady, Shown};
 use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
 use crate::metrics::{BrokerState, Metrics, scrape};
 use crate::net::{self, BindError, Bound, Limits};
@@ -81,7 +81,9 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let (http_addresses, started) = (http.addresses(), StartedLags::default());
     let routes = config.routes.merge(groups::routes(Arc::clone(&started)));
-    http.serve(config.registry.clone(), routes, is_ready(&started, config.is_ready), &tasks, &stop);
+    let shown =
+        Shown { registry: config.registry.clone(), compat: settings.shows_compat.then(|| config.compat.clone()) };
+    http.serve(shown, routes, is_ready(&started, config.is_ready), &tasks, &stop);
     // If the start fails, nothing goes on.
     let starting = stop.clone().drop_guard();
     let (image, recovered) = recover(dir, &config.properties, settings.clone(), image, &metrics).await?;
@@ -109,6 +111,7 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     }
     tasks.spawn(background::run(Arc::clone(&cx), stop.clone()));
     scrape::register(&config.registry, &cx, &limits)?;
+    config.compat.show(&cx);
     // The Kafka listeners accept by now: whoever is told that the broker is ready finds it so. It is set once.
     let _ = started.set(Arc::clone(&cx.lags));
     starting.disarm();

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weir_broker::BindError;
-use weir_broker::http::{self, IsReady};
+use weir_broker::http::{self, IsReady, Shown};
 
 /// Whether all parts of the process do their work.
 #[derive(Clone, Default)]
@@ -36,14 +35,10 @@ pub(super) struct Http {
 
 impl Http {
     /// Answers when this returns.
-    pub(super) async fn start(
-        listeners: &[(String, u16)],
-        registry: Registry,
-        is_ready: IsReady,
-    ) -> Result<Self, BindError> {
+    pub(super) async fn start(listeners: &[(String, u16)], shown: Shown, is_ready: IsReady) -> Result<Self, BindError> {
         let bound = http::bind(listeners).await?;
         let (addresses, tasks, stop) = (bound.addresses(), TaskTracker::new(), CancellationToken::new());
-        bound.serve(registry, Default::default(), is_ready, &tasks, &stop);
+        bound.serve(shown, Default::default(), is_ready, &tasks, &stop);
         Ok(Self { addresses, tasks, stop })
     }
 

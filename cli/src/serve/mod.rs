@@ -18,7 +18,8 @@ use anyhow::Context;
 use prometheus::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
-use weir_broker::metrics::register_process;
+use weir_broker::http::Shown;
+use weir_broker::metrics::{Compat, register_process};
 use weir_broker::{Broker, BrokerConfig};
 use weir_connect::{Host, Plugins, Worker};
 use weir_connectors::Services;
@@ -111,19 +112,21 @@ impl Running {
             Some(settings) => listeners::bind("search.listeners", &settings.listeners).await?,
             None => Vec::new(),
         };
-        let (registry, readiness) = (Registry::new(), Readiness::default());
+        let (registry, compat, readiness) = (Registry::new(), Compat::default(), Readiness::default());
         match parts.broker {
             BrokerPart::Here => {
                 let properties = config.broker_properties(&data_dir);
                 let is_ready = Some(readiness.ask());
-                let broker =
-                    BrokerConfig { properties, registry: registry.clone(), is_ready, ..BrokerConfig::default() };
+                let (registry, compat) = (registry.clone(), compat.clone());
+                let broker = BrokerConfig { properties, registry, compat, is_ready, ..BrokerConfig::default() };
                 self.broker = Some(weir_broker::start(broker).await.map_err(refused)?);
             }
             BrokerPart::Elsewhere { http } => {
                 let listeners = config.http_listeners(http)?;
                 register_process(&registry)?;
-                self.http = Some(Http::start(&listeners, registry.clone(), readiness.ask()).await?);
+                let compat = config.shows_compat()?.then(|| compat.clone());
+                let shown = Shown { registry: registry.clone(), compat };
+                self.http = Some(Http::start(&listeners, shown, readiness.ask()).await?);
             }
         }
         let own_broker = self.broker.as_ref().and_then(|broker| broker.kafka_addresses().first());
@@ -138,7 +141,7 @@ impl Running {
         }
         if parts.worker {
             let services = Services { search: self.search.as_ref().map(|search| search.node().clone()) };
-            let host = Host { registry, rest, loggers: logging };
+            let host = Host { registry, compat: compat.registry.clone(), rest, loggers: logging };
             self.worker = Some(weir_connect::start(worker, plugins(&services), connectors, host)?);
         }
         readiness.parts_run(match &self.worker {

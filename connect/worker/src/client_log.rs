@@ -11,7 +11,10 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
 use tracing::Level;
+
+use crate::client_traffic::ClientTraffic;
 
 /// While an error goes on, it is told again after so long.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -27,6 +30,7 @@ pub(crate) struct ClientLog {
 #[derive(Debug)]
 struct Inner {
     bootstrap: String,
+    traffic: ClientTraffic,
     told: Mutex<Told>,
 }
 
@@ -48,7 +52,18 @@ struct Line {
 
 impl ClientLog {
     pub(crate) fn new(bootstrap: &str) -> Self {
-        Self { inner: Arc::new(Inner { bootstrap: bootstrap.to_owned(), told: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                bootstrap: bootstrap.to_owned(),
+                traffic: ClientTraffic::default(),
+                told: Mutex::default(),
+            }),
+        }
+    }
+
+    /// What all of them send and receive.
+    pub(crate) fn traffic(&self) -> &ClientTraffic {
+        &self.inner.traffic
     }
 
     pub(crate) fn error(&self, error: &KafkaError, reason: &str) {
@@ -109,6 +124,10 @@ impl ClientContext for ClientLog {
 
     fn error(&self, error: KafkaError, reason: &str) {
         Self::error(self, &error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.traffic().note(&statistics);
     }
 }
 

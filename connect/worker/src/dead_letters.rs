@@ -95,7 +95,7 @@ impl DeadLetters {
         stage: Stage,
         error: &ConnectError,
     ) -> Result<(), ConnectError> {
-        self.metrics.failed(stage);
+        self.metrics.failed(self.task_index, stage);
         if !self.tolerates {
             let place =
                 origin.map(|o| format!("{}-{} at offset {}: ", o.topic, o.partition, o.offset)).unwrap_or_default();

@@ -14,6 +14,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::client_log::ClientLog;
+use crate::client_traffic::TOLD_EVERY_MS;
 
 /// How long an administrative request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -65,7 +66,7 @@ impl Cluster {
         // A broker that restarts is back within a second: look often, it costs nothing.
         config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
         config.set("topic.metadata.refresh.interval.ms", "30000").set("allow.auto.create.topics", "true");
-        config.set_log_level(RDKafkaLogLevel::Info);
+        config.set("statistics.interval.ms", TOLD_EVERY_MS).set_log_level(RDKafkaLogLevel::Info);
         for (key, value) in overrides {
             config.set(key, value);
         }

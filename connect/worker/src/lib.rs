@@ -13,6 +13,8 @@
 mod active_topics;
 mod chain;
 mod client_log;
+mod client_traffic;
+mod compat;
 pub mod config;
 mod connector_offsets;
 mod converter;

@@ -36,6 +36,8 @@ pub struct Metrics {
     lag_seconds: GaugeVec,
     batch_seconds: HistogramVec,
     last_error: GaugeVec,
+    /// Under Kafka Connect's name, and shown with its others: see [`crate::compat`].
+    task_failures: IntCounterVec,
 }
 
 impl Metrics {
@@ -92,7 +94,16 @@ impl Metrics {
                 "weir_connect_last_error_timestamp_seconds",
                 "When a connector last met an error, since 1970; 0 for never.",
             )?,
+            task_failures: counter(
+                "kafka_connect_task_error_total_record_failures",
+                "Records that failed, by task.",
+                &["connector", "task"],
+            )?,
         })
+    }
+
+    pub(crate) fn task_failures(&self) -> IntCounterVec {
+        self.task_failures.clone()
     }
 
     fn collectors(&self) -> Vec<Box<dyn Collector>> {
@@ -165,7 +176,8 @@ impl ConnectorMetrics {
         self.all.bytes.with_label_values(&[&self.name, self.direction]).inc_by(bytes);
     }
 
-    pub fn failed(&self, stage: Stage) {
+    pub fn failed(&self, task: usize, stage: Stage) {
+        self.all.task_failures.with_label_values(&[&self.name, &task.to_string()]).inc();
         self.all.errors.with_label_values(&[&self.name, stage.as_str()]).inc();
         self.met_error();
     }
@@ -195,6 +207,7 @@ impl ConnectorMetrics {
     }
 
     pub fn set_task_state(&self, task: usize, current: State) {
+        self.all.task_failures.with_label_values(&[&self.name, &task.to_string()]);
         for state in State::ALL {
             let labels = [self.name.as_str(), &task.to_string(), state.as_str()];
             self.all.task_state.with_label_values(&labels).set(i64::from(state == current));
@@ -202,6 +215,7 @@ impl ConnectorMetrics {
     }
 
     pub fn remove_task(&self, task: usize) {
+        let _ = self.all.task_failures.remove_label_values(&[&self.name, &task.to_string()]);
         for state in State::ALL {
             let _ = self.all.task_state.remove_label_values(&[&self.name, &task.to_string(), state.as_str()]);
         }

@@ -14,6 +14,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header as KafkaHeader, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::statistics::Statistics;
 use tokio::sync::OnceCell;
 use weir_connect_api::{ConnectError, Header, Payload, Record};
 
@@ -96,6 +97,10 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.log.error(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.log.traffic().note(&statistics);
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::active_topics::ActiveTopics;
+use crate::compat;
 use crate::config::WorkerConfig;
 use crate::definition::Plugins;
 use crate::document::NamedConfig;
@@ -37,6 +38,8 @@ pub enum StartError {
 /// What the process around a worker gives it.
 pub struct Host {
     pub registry: Registry,
+    /// The same under Kafka Connect's own names.
+    pub compat: Registry,
     /// Where REST answers.
     pub rest: Vec<TcpListener>,
     pub loggers: Arc<dyn Loggers>,
@@ -62,6 +65,7 @@ pub fn start(
 ) -> Result<Worker, StartError> {
     let metrics = Metrics::register(&host.registry)?;
     let slot = rest::Slot::default();
+    compat::register(&host.compat, &slot, &metrics)?;
     let stop = CancellationToken::new();
     let addresses: std::io::Result<_> = host.rest.iter().map(TcpListener::local_addr).collect();
     let rest_addresses = addresses?;

@@ -55,6 +55,11 @@ impl Context {
         self.metadata.settings()
     }
 
+    /// The counters of every API.
+    pub(crate) fn api_metrics(&self) -> &[ApiMetrics] {
+        &self.api_metrics
+    }
+
     pub(crate) fn image(&self) -> Arc<MetadataImage> {
         self.metadata.image()
     }

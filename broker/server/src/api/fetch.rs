@@ -180,9 +180,10 @@ fn empty(index: i32, error_code: i16, is_committed_only: bool) -> FetchPartition
 fn count(cx: &Context, call: &Call, asked: &[Asked], look: &Look) {
     for (asked, answered) in asked.iter().zip(&look.topics) {
         for found in &answered.partitions {
-            let partition = asked.found.as_ref().and_then(|topic| topic.partition(found.index));
-            if let (Some(partition), Some(range)) = (partition, &found.payload) {
-                partition.metrics.bytes_out_consume.inc_by(range.len as u64);
+            let Some(topic) = &asked.found else { continue };
+            topic.metrics.asked_to_read(found.error_code == 0);
+            if let (Some(partition), Some(range)) = (topic.partition(found.index), &found.payload) {
+                partition.metrics.sent(range.len as u64);
             }
         }
         for partition in answered.partitions.iter().filter(|partition| partition.error_code != 0) {

@@ -46,9 +46,13 @@ async fn handle(cx: Arc<Context>, call: Call, request: ProduceRequest) -> Result
     let mut answered = Vec::with_capacity(topics.len());
     for topic in topics {
         let found = cx.partitions.topic(&topic.topic);
-        let outcomes = topic.partitions.into_iter().map(|partition| Outcome {
-            index: partition.index,
-            result: append(found.as_deref(), &topic.topic, partition, acks),
+        let outcomes = topic.partitions.into_iter().map(|partition| {
+            let index = partition.index;
+            let result = append(found.as_deref(), &topic.topic, partition, acks);
+            if let Some(topic) = &found {
+                topic.metrics.asked_to_append(result.is_ok());
+            }
+            Outcome { index, result }
         });
         answered.push((topic.topic.clone(), outcomes.collect::<Vec<_>>()));
     }

@@ -211,6 +211,13 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .at_least(0)
         .cluster_wide(),
     row(
+        "metrics.compat",
+        Kind::Boolean,
+        "true",
+        "Whether /metrics/compat shows the names of kafka_exporter, of Kafka's JMX metrics and of kafka-lag-exporter, for \
+         dashboards and alerts that use them. Weir's own key.",
+    ),
+    row(
         "metrics.level",
         Kind::String,
         "topic",

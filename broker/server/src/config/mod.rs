@@ -31,6 +31,8 @@ pub struct BrokerConfig {
     pub properties: Properties,
     /// Where the broker registers its metrics; `/metrics` shows all of it.
     pub registry: prometheus::Registry,
+    /// What `/metrics/compat` shows of the process.
+    pub compat: crate::metrics::Compat,
     /// Served by the broker's HTTP server beside its own pages.
     pub routes: axum::Router,
     /// Whether the other parts of the process do their work, for `/health/ready`; `None`: there are none.

@@ -52,6 +52,8 @@ pub struct Settings {
 
     pub min_insync_replicas: usize,
     pub metrics: Bounds,
+    /// `metrics.compat`
+    pub shows_compat: bool,
 
     pub retention_check_interval: Duration,
     pub checkpoint_interval: Duration,
@@ -107,6 +109,7 @@ impl Settings {
                 },
                 series_max: read.count("metrics.max.series.per.family")?,
             },
+            shows_compat: read.boolean("metrics.compat"),
             retention_check_interval: read.duration("log.retention.check.interval.ms")?,
             checkpoint_interval: read.duration("log.flush.offset.checkpoint.interval.ms")?,
             cleaner_enabled: read.boolean("log.cleaner.enable"),

@@ -243,7 +243,7 @@ impl Groups {
     }
 
     /// The same, without those that are not read yet.
-    fn read_loaded(&self, mut look: impl FnMut(&Group)) {
+    pub(crate) fn read_loaded(&self, mut look: impl FnMut(&Group)) {
         for shard in self.shards() {
             // What is not loaded yet, or failed to load, has no groups to show.
             let _ = shard.read(|coordinator| coordinator.groups().for_each(&mut look));

@@ -1,4 +1,4 @@
-//! The HTTP server: `/metrics`, `/health/live`, `/health/ready`, `/docs`, and whatever other parts of the process bring along. A
+//! The HTTP server: `/metrics`, `/metrics/compat`, `/health/live`, `/health/ready`, `/docs`, and whatever other parts of the process bring along. A
 //! process without a broker serves the same.
 //!
 //! [`guard`] bounds what a connection may take, [`scrapes`] what scrapes cost; [`docs`] are the manual.
@@ -28,11 +28,15 @@ use tracing::error;
 use crate::config::listeners::parse_host_port;
 use crate::config::value::elements;
 use crate::config::{ConfigError, Property, bad_value};
+use crate::metrics::{Compat, render};
 use crate::net::{BindError, listen};
 use guard::{Guarded, Limits};
 use scrapes::Scrapes;
 
 const KEY: &str = "http.listeners";
+const COMPAT_KEY: &str = "metrics.compat";
+const COMPAT_OFF: &str = "metrics.compat is false in this process's configuration: set it to true to see the names of \
+                          kafka_exporter and of Kafka's JMX metrics here. Weir's own are at /metrics.\n";
 /// How long answers under way may take when the process stops.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
@@ -43,6 +47,19 @@ pub struct BoundHttp {
 
 /// Whether the process does its work already.
 pub type IsReady = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What a process shows of itself.
+#[derive(Clone, Default)]
+pub struct Shown {
+    pub registry: Registry,
+    /// `None`: `metrics.compat` is off.
+    pub compat: Option<Compat>,
+}
+
+/// Reads `metrics.compat`, for a process without a broker.
+pub fn shows_compat(property: &Property) -> Result<bool, ConfigError> {
+    property.value.trim().parse().map_err(|_| bad_value(COMPAT_KEY, property, "neither true nor false".to_owned()))
+}
 
 /// Reads `http.listeners`, for a process without a broker.
 pub fn listeners(property: &Property) -> Result<Vec<(String, u16)>, ConfigError> {
@@ -65,39 +82,41 @@ impl BoundHttp {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// Serves `registry`, `extra` and the process's health until `stop`, on a thread of its own: it answers also while the
+    /// Serves `shown`, `extra` and the process's health until `stop`, on a thread of its own: it answers also while the
     /// caller's runtime has no time. `tasks` learn when it has ended.
-    pub fn serve(
-        self,
-        registry: Registry,
-        extra: Router,
-        is_ready: IsReady,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) {
-        self.serve_within(Limits::default(), registry, extra, is_ready, tasks, stop);
+    pub fn serve(self, shown: Shown, extra: Router, is_ready: IsReady, tasks: &TaskTracker, stop: &CancellationToken) {
+        self.serve_within(Limits::default(), shown, extra, is_ready, tasks, stop);
     }
 
     fn serve_within(
         self,
         limits: Limits,
-        registry: Registry,
+        shown: Shown,
         extra: Router,
         is_ready: IsReady,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
-        let scrapes = Scrapes::default();
-        let answering = scrapes.clone();
+        let (native, compat) = (Scrapes::default(), Scrapes::default());
+        let Shown { registry, compat: compat_names } = shown;
         let app = Router::new()
-            .route("/metrics", get(move || answering.clone().answer()))
+            .route("/metrics", get(native.answers()))
+            .route("/metrics/compat", if compat_names.is_some() { get(compat.answers()) } else { get(compat_off) })
             .route("/health/live", get(|| async { "ok\n" }))
             .merge(Router::new().route("/health/ready", get(ready)).with_state(is_ready))
             .merge(docs::router())
             .merge(extra);
         let (stop, token) = (stop.clone(), tasks.token());
+        let scrapes = async move {
+            let compat = async {
+                if let Some(names) = compat_names {
+                    compat.serve(|| names.render()).await;
+                }
+            };
+            tokio::join!(native.serve(|| render(&registry)), compat);
+        };
         let run = move || {
-            if let Err(error) = run(self.sockets, &app, limits, scrapes.serve(registry), &stop) {
+            if let Err(error) = run(self.sockets, &app, limits, scrapes, &stop) {
                 error!(%error, "the HTTP server has ended: no metrics, no health");
             }
             drop(token);
@@ -132,6 +151,10 @@ fn run(
         let _ = tokio::time::timeout(STOP_GRACE, servers.wait()).await;
         Ok(())
     })
+}
+
+async fn compat_off() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, COMPAT_OFF)
 }
 
 async fn ready(State(is_ready): State<IsReady>) -> Response {

@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use prometheus::Registry;
+use futures::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
-
-use crate::metrics::render;
 
 type Rendered = Result<Bytes, String>;
 
@@ -26,13 +24,13 @@ struct Shared {
 
 impl Scrapes {
     /// Renders for whoever waits, for ever.
-    pub(super) async fn serve(self, registry: Registry) {
+    pub(super) async fn serve(self, render: impl Fn() -> Result<Vec<u8>, prometheus::Error>) {
         loop {
             self.shared.asked.notified().await;
             // Whoever is about to ask may do so before.
             tokio::task::yield_now().await;
             let waiting = std::mem::take(&mut *self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            let rendered: Rendered = render(&registry).map(Bytes::from).map_err(|error| error.to_string());
+            let rendered: Rendered = render().map(Bytes::from).map_err(|error| error.to_string());
             for sender in waiting {
                 // One that is gone is a connection that is gone.
                 drop(sender.send(rendered.clone()));
@@ -40,8 +38,13 @@ impl Scrapes {
         }
     }
 
-    /// What a rendering says that begins after this call.
-    pub(super) async fn answer(self) -> Response {
+    /// Answers each call with what a rendering says that begins after it.
+    pub(super) fn answers(&self) -> impl Fn() -> BoxFuture<'static, Response> + Clone + use<> {
+        let scrapes = self.clone();
+        move || Box::pin(scrapes.clone().answer())
+    }
+
+    async fn answer(self) -> Response {
         let (sender, receiver) = oneshot::channel();
         self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
         self.shared.asked.notify_one();

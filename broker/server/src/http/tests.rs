@@ -12,8 +12,12 @@ use super::*;
 async fn serving(limits: Limits, registry: Registry) -> (SocketAddr, tokio_util::sync::DropGuard) {
     let bound = bind(&[("127.0.0.1".to_owned(), 0)]).await.unwrap();
     let (address, tasks, stop) = (bound.addresses()[0], TaskTracker::new(), CancellationToken::new());
-    bound.serve_within(limits, registry, Router::new(), Arc::new(|| true), &tasks, &stop);
+    bound.serve_within(limits, shown(registry), Router::new(), Arc::new(|| true), &tasks, &stop);
     (address, stop.drop_guard())
+}
+
+fn shown(registry: Registry) -> Shown {
+    Shown { registry, compat: Some(Compat::default()) }
 }
 
 async fn ask(address: SocketAddr, path: &str) -> TcpStream {
@@ -40,7 +44,7 @@ async fn both_loopbacks_answer_and_readiness_follows_the_process() {
     let is_ready = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&is_ready);
     let ready: IsReady = Arc::new(move || flag.load(Ordering::Relaxed));
-    bound.serve(Registry::new(), Router::new(), ready, &tasks, &stop);
+    bound.serve(shown(Registry::new()), Router::new(), ready, &tasks, &stop);
     for address in addresses {
         assert_eq!(status(address, "/health/live").await, "HTTP/1.1 200 OK");
         assert_eq!(status(address, "/metrics").await, "HTTP/1.1 200 OK");
@@ -135,6 +139,26 @@ async fn a_scraper_that_does_not_read_is_cut_off_and_gives_its_place_back() {
     let mut rest = Vec::new();
     let read = slow.read_to_end(&mut rest).await;
     assert!(read.is_err() || rest.len() < 5_000_000, "{} bytes", rest.len());
+}
+
+#[tokio::test]
+async fn other_names_have_a_page_of_their_own_which_says_so_when_it_is_off() {
+    let gauge = prometheus::IntGauge::new("kafka_connect_worker_task_count", "Tasks.").unwrap();
+    let compat = Compat::default();
+    compat.registry.register(Box::new(gauge)).unwrap();
+    for (compat, status, words) in [
+        (Some(compat), "200 OK", "kafka_connect_worker_task_count 0"),
+        (None, "404 Not Found", "metrics.compat is false"),
+    ] {
+        let bound = bind(&[("127.0.0.1".to_owned(), 0)]).await.unwrap();
+        let (address, tasks, stop) = (bound.addresses()[0], TaskTracker::new(), CancellationToken::new());
+        let shown = Shown { registry: Registry::new(), compat };
+        bound.serve(shown, Router::new(), Arc::new(|| true), &tasks, &stop);
+        let _stop = stop.drop_guard();
+        let said = answer(address, "/metrics/compat").await;
+        assert!(said.contains(status) && said.contains(words), "{said}");
+        assert!(!answer(address, "/metrics").await.contains("kafka_"), "names are on one page only");
+    }
 }
 
 #[tokio::test]

@@ -55,36 +55,68 @@ struct Cluster {
     skew: Rows,
 }
 
+/// How well a partition is replicated.
+pub(super) struct Replication {
+    pub(super) replicas: usize,
+    pub(super) isr: usize,
+    min_isr: usize,
+    pub(super) is_preferred: bool,
+}
+
+impl Replication {
+    fn new(image: &PartitionImage, min_isr: usize) -> Self {
+        let replicas = image.replicas.len();
+        let is_preferred = image.replicas.first() == Some(&image.leader);
+        // A topic cannot ask for more in-sync replicas than it has.
+        Self { replicas, isr: image.isr.len(), min_isr: min_isr.min(replicas), is_preferred }
+    }
+
+    pub(super) fn is_under_replicated(&self) -> bool {
+        self.isr < self.replicas
+    }
+
+    pub(super) fn is_under_min_isr(&self) -> bool {
+        self.isr < self.min_isr
+    }
+
+    pub(super) fn is_at_min_isr(&self) -> bool {
+        self.isr == self.min_isr
+    }
+}
+
 /// What the partitions add up to.
 #[derive(Default)]
-struct Counts {
-    online: u32,
-    offline: u32,
-    under_replicated: u32,
-    under_min_isr: u32,
+pub(super) struct Counts {
+    pub(super) online: u32,
+    pub(super) offline: u32,
+    pub(super) under_replicated: u32,
+    pub(super) under_min_isr: u32,
     at_min_isr: u32,
     reassigning: u32,
-    not_preferred: u32,
+    pub(super) not_preferred: u32,
     replicas: usize,
     size_bytes: u64,
 }
 
 impl Counts {
-    fn add(&mut self, image: &PartitionImage, partition: &Partition, min_isr: usize) {
+    pub(super) fn of(cx: &Context) -> Self {
+        let mut counts = Self::default();
+        for_each_partition(cx, |_, partition, replication| counts.add(partition, &replication));
+        counts
+    }
+
+    fn add(&mut self, partition: &Partition, replication: &Replication) {
         let published = partition.published();
         if published.is_online() {
             self.online += 1;
         } else {
             self.offline += 1;
         }
-        let (replicas, isr) = (image.replicas.len(), image.isr.len());
-        // A topic cannot ask for more in-sync replicas than it has.
-        let min_isr = min_isr.min(replicas);
-        self.under_replicated += u32::from(isr < replicas);
-        self.under_min_isr += u32::from(isr < min_isr);
-        self.at_min_isr += u32::from(isr == min_isr);
-        self.not_preferred += u32::from(image.replicas.first() != Some(&image.leader));
-        self.replicas += replicas;
+        self.under_replicated += u32::from(replication.is_under_replicated());
+        self.under_min_isr += u32::from(replication.is_under_min_isr());
+        self.at_min_isr += u32::from(replication.is_at_min_isr());
+        self.not_preferred += u32::from(!replication.is_preferred);
+        self.replicas += replication.replicas;
         self.size_bytes += published.size_bytes();
     }
 }
@@ -146,7 +178,7 @@ impl Cluster {
 
     fn read(cx: &Context) -> Self {
         let mut cluster = Self::new();
-        let counts = counts(cx);
+        let counts = Counts::of(cx);
         let log_dir_offline = cx.partitions.dir().usage().is_err();
         cluster.describe(cx);
         cluster.partitions.set(label("online"), f64::from(counts.online));
@@ -210,8 +242,8 @@ fn label(value: &str) -> Vec<Arc<str>> {
     vec![value.into()]
 }
 
-fn counts(cx: &Context) -> Counts {
-    let mut counts = Counts::default();
+/// Every partition that the image has and this broker serves.
+pub(super) fn for_each_partition(cx: &Context, mut visit: impl FnMut(&PartitionImage, &Partition, Replication)) {
     let image = cx.image();
     for topic in image.topics() {
         let Some(found) = cx.partitions.topic_named(&topic.name) else { continue };
@@ -219,8 +251,7 @@ fn counts(cx: &Context) -> Counts {
         let min_isr = configs.get("min.insync.replicas").and_then(|text| text.parse().ok());
         let min_isr = min_isr.unwrap_or(cx.settings().min_insync_replicas);
         for (image, partition) in topic.partitions.iter().zip(&found.partitions) {
-            counts.add(image, partition, min_isr);
+            visit(image, partition, Replication::new(image, min_isr));
         }
     }
-    counts
 }

@@ -2,12 +2,15 @@
 //!
 //! [`Metrics`] holds what is counted as it happens: by topic ([`topics`]) and by API ([`requests`]). The rest is computed
 //! when `/metrics` is asked ([`rows`]): [`scrape`] (partitions, the disk), [`cluster`] (health, replication, balance),
-//! [`runtime`], [`process`], and the groups' own in `groups/metrics`. [`exposition`] writes it all down.
+//! [`runtime`], [`process`], and the groups' own in `groups/metrics`. [`exposition`] writes it all down. [`compat`] shows the
+//! same under the names of Kafka's exporters.
 //!
 //! Invariants: every family is bounded by [`Bounds`]; a series is exported by one broker only (a partition's by its leader, a
 //! group's by its coordinator, the cluster's by the controller); counting takes no lock, and computing none of a partition.
 
+mod buckets;
 mod cluster;
+mod compat;
 mod exposition;
 mod process;
 mod requests;
@@ -24,6 +27,7 @@ use prometheus::{Counter, Error, Gauge, Histogram, HistogramOpts, IntCounter, In
 use weir_protocol::api::ApiSpec;
 
 pub(crate) use cluster::BrokerState;
+pub use compat::Compat;
 pub(crate) use exposition::render;
 pub use process::register as register_process;
 pub(crate) use requests::ApiMetrics;
@@ -205,8 +209,25 @@ impl Metrics {
         self.connections.with_label_values(&[listener])
     }
 
+    /// Listeners with their open connections, in order.
+    fn connections_by_listener(&self) -> Vec<(String, i64)> {
+        let families = self.connections.collect();
+        let metrics = families.iter().flat_map(|family| family.get_metric());
+        let listeners = metrics.filter_map(|metric| {
+            let label = metric.get_label().first()?;
+            Some((label.value().to_owned(), metric.get_gauge().get_value() as i64))
+        });
+        let mut listeners: Vec<_> = listeners.collect();
+        listeners.sort_unstable();
+        listeners
+    }
+
     pub(crate) fn set_state(&self, state: BrokerState) {
         self.state.set(state as i64);
+    }
+
+    fn state(&self) -> i64 {
+        self.state.get()
     }
 
     /// A collector of computed families, whose dropped rows are counted here.
@@ -215,10 +236,14 @@ impl Metrics {
         empty: &[Rows],
         read: F,
     ) -> Result<Computed<F>, Error> {
+        Computed::new(empty, self.bounds, &self.dropped_rows(), read)
+    }
+
+    /// To say in `weir_metrics_dropped_series` how many rows of one place have no series of their own.
+    fn dropped_rows(&self) -> Arc<AtomicUsize> {
         let dropped = Arc::default();
-        let computed = Computed::new(empty, self.bounds, &dropped, read);
-        self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(dropped);
-        computed
+        self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Arc::clone(&dropped));
+        dropped
     }
 }
 

@@ -8,6 +8,7 @@ use prometheus::{
 };
 use weir_protocol::api::ApiSpec;
 
+use super::buckets::Buckets;
 use super::seconds_buckets;
 
 pub(super) struct RequestFamilies {
@@ -18,16 +19,17 @@ pub(super) struct RequestFamilies {
     waiting: IntGaugeVec,
 }
 
+/// Where the time of a request goes.
+pub(super) const PHASES: [&str; 5] = ["queue", "local", "remote", "response_queue", "send"];
+
 /// The counters of one API.
 #[derive(Clone)]
 pub(crate) struct ApiMetrics {
+    pub name: &'static str,
     pub requests: IntCounter,
     pub duration_seconds: Histogram,
-    queue_seconds: Histogram,
-    local_seconds: Histogram,
-    remote_seconds: Histogram,
-    response_queue_seconds: Histogram,
-    send_seconds: Histogram,
+    /// By [`PHASES`].
+    phase_seconds: [Histogram; PHASES.len()],
     /// Requests that wait for something other than this broker's processors: records, a disk, other members.
     pub waiting: IntGauge,
 }
@@ -72,15 +74,11 @@ impl RequestFamilies {
     }
 
     pub(super) fn api(&self, api: &ApiSpec) -> ApiMetrics {
-        let phase = |phase: &str| self.phase_seconds.with_label_values(&[api.name, phase]);
         ApiMetrics {
+            name: api.name,
             requests: self.requests.with_label_values(&[api.name]),
             duration_seconds: self.duration_seconds.with_label_values(&[api.name]),
-            queue_seconds: phase("queue"),
-            local_seconds: phase("local"),
-            remote_seconds: phase("remote"),
-            response_queue_seconds: phase("response_queue"),
-            send_seconds: phase("send"),
+            phase_seconds: PHASES.map(|phase| self.phase_seconds.with_label_values(&[api.name, phase])),
             waiting: self.waiting.with_label_values(&[api.name]),
         }
     }
@@ -93,20 +91,28 @@ impl RequestFamilies {
 impl ApiMetrics {
     /// A request begins that was whole at `received`.
     pub(crate) fn begun(&self, received: Instant) {
-        self.queue_seconds.observe(received.elapsed().as_secs_f64());
+        let [queue_seconds, ..] = &self.phase_seconds;
+        queue_seconds.observe(received.elapsed().as_secs_f64());
     }
 
     /// Its answer is ready `elapsed` after it began; for `local` of that the broker worked on it.
     pub(crate) fn answered(&self, elapsed: Duration, local: Duration) {
         self.requests.inc();
         self.duration_seconds.observe(elapsed.as_secs_f64());
-        self.local_seconds.observe(local.as_secs_f64());
-        self.remote_seconds.observe(elapsed.saturating_sub(local).as_secs_f64());
+        let [_, local_seconds, remote_seconds, ..] = &self.phase_seconds;
+        local_seconds.observe(local.as_secs_f64());
+        remote_seconds.observe(elapsed.saturating_sub(local).as_secs_f64());
     }
 
     /// Its answer, ready since `ready`, began to be sent at `sending` and is sent now.
     pub(crate) fn sent(&self, ready: Instant, sending: Instant) {
-        self.response_queue_seconds.observe(sending.saturating_duration_since(ready).as_secs_f64());
-        self.send_seconds.observe(sending.elapsed().as_secs_f64());
+        let [.., response_queue_seconds, send_seconds] = &self.phase_seconds;
+        response_queue_seconds.observe(sending.saturating_duration_since(ready).as_secs_f64());
+        send_seconds.observe(sending.elapsed().as_secs_f64());
+    }
+
+    /// Where the time of its requests went, by [`PHASES`].
+    pub(super) fn phases(&self) -> [Buckets; PHASES.len()] {
+        self.phase_seconds.each_ref().map(Buckets::of)
     }
 }

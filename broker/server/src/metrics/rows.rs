@@ -12,7 +12,7 @@ use super::{Bounds, OTHER};
 
 /// What becomes of the rows beyond the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Beyond {
+pub(super) enum Beyond {
     /// They are added up under [`OTHER`].
     Sum,
     /// They are left out: their sum means nothing.
@@ -20,7 +20,7 @@ enum Beyond {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Gauge,
     Counter,
 }

@@ -14,7 +14,7 @@ const WINDOW_MIN: Duration = Duration::from_secs(1);
 
 /// Must be called in the runtime that serves requests.
 pub(super) fn register(registry: &Registry, metrics: &Metrics) -> Result<(), Error> {
-    let threads = Threads::new(Handle::current().metrics());
+    let threads = Threads::current();
     registry.register(Box::new(metrics.computed(&rows(None), move || rows(Some(&threads)))?))
 }
 
@@ -47,7 +47,8 @@ fn rows(threads: Option<&Threads>) -> Vec<Rows> {
     vec![network, handler, workers, busy, tasks, queued]
 }
 
-struct Threads {
+/// The threads of a runtime, and how much they had to do.
+pub(super) struct Threads {
     metrics: RuntimeMetrics,
     seen: Mutex<Seen>,
 }
@@ -60,6 +61,11 @@ struct Seen {
 }
 
 impl Threads {
+    /// Those of the runtime in which this is called.
+    pub(super) fn current() -> Self {
+        Self::new(Handle::current().metrics())
+    }
+
     fn new(metrics: RuntimeMetrics) -> Self {
         let seen = Seen { at: Instant::now(), busy: busy(&metrics), idle_ratio: 1.0 };
         Self { metrics, seen: Mutex::new(seen) }
@@ -69,7 +75,8 @@ impl Threads {
         busy(&self.metrics)
     }
 
-    fn idle_ratio(&self, now: Instant) -> f64 {
+    /// Since this was last asked.
+    pub(super) fn idle_ratio(&self, now: Instant) -> f64 {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = now.saturating_duration_since(seen.at);
         if elapsed >= WINDOW_MIN {

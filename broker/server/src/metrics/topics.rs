@@ -2,7 +2,7 @@
 //! `metrics.max.series.per.family` allows. What is beyond is counted under [`OTHER`], so that sums stay right.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use prometheus::core::Collector;
 use prometheus::{Error, IntCounter, IntCounterVec, Opts};
@@ -26,13 +26,27 @@ pub(super) struct TopicFamilies {
 
 /// The counters of one topic, or of one partition.
 pub(crate) struct TopicMetrics {
-    pub records_in: IntCounter,
-    pub bytes_in: IntCounter,
-    pub bytes_out_consume: IntCounter,
+    records_in: IntCounter,
+    bytes_in: IntCounter,
+    bytes_out_consume: IntCounter,
     retention_deleted_bytes: [IntCounter; RETENTION_REASONS.len()],
     /// `None` where it has no series of its own.
     labels: Option<Vec<String>>,
     is_forgotten: AtomicBool,
+    /// Of the whole topic, whatever the level is.
+    pub(super) traffic: Arc<TopicTraffic>,
+}
+
+/// What goes in and out of a topic, for names that know no levels.
+#[derive(Default)]
+pub(super) struct TopicTraffic {
+    pub(super) records_in: AtomicU64,
+    pub(super) bytes_in: AtomicU64,
+    pub(super) bytes_out: AtomicU64,
+    pub(super) produce_requests: AtomicU64,
+    pub(super) failed_produce_requests: AtomicU64,
+    pub(super) fetch_requests: AtomicU64,
+    pub(super) failed_fetch_requests: AtomicU64,
 }
 
 impl TopicFamilies {
@@ -70,8 +84,8 @@ impl TopicFamilies {
     /// The counters of a topic, at 0 if it is new.
     pub(super) fn topic(&self, name: &str) -> Arc<TopicMetrics> {
         match self.bounds.level {
-            Level::Cluster | Level::Partition => Arc::new(self.counters(None)),
-            Level::Topic => self.bounded(vec![name.to_owned()]),
+            Level::Cluster | Level::Partition => Arc::new(self.counters(None, Arc::default())),
+            Level::Topic => self.bounded(vec![name.to_owned()], Arc::default()),
         }
     }
 
@@ -79,20 +93,20 @@ impl TopicFamilies {
     pub(super) fn partition(&self, topic: &Arc<TopicMetrics>, name: &str, partition: i32) -> Arc<TopicMetrics> {
         match self.bounds.level {
             Level::Cluster | Level::Topic => Arc::clone(topic),
-            Level::Partition => self.bounded(vec![name.to_owned(), partition.to_string()]),
+            Level::Partition => self.bounded(vec![name.to_owned(), partition.to_string()], Arc::clone(&topic.traffic)),
         }
     }
 
-    fn bounded(&self, labels: Vec<String>) -> Arc<TopicMetrics> {
+    fn bounded(&self, labels: Vec<String>, traffic: Arc<TopicTraffic>) -> Arc<TopicMetrics> {
         let is_shown = self.shown.fetch_add(1, Ordering::Relaxed) < self.bounds.series_max;
         if !is_shown {
             self.shown.fetch_sub(1, Ordering::Relaxed);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        Arc::new(self.counters(is_shown.then_some(labels)))
+        Arc::new(self.counters(is_shown.then_some(labels), traffic))
     }
 
-    fn counters(&self, labels: Option<Vec<String>>) -> TopicMetrics {
+    fn counters(&self, labels: Option<Vec<String>>, traffic: Arc<TopicTraffic>) -> TopicMetrics {
         let own: Vec<&str> = match &labels {
             Some(labels) => labels.iter().map(String::as_str).collect(),
             None => self.bounds.topic_labels().iter().map(|_| OTHER).collect(),
@@ -106,6 +120,7 @@ impl TopicFamilies {
                 .map(|reason| self.retention_deleted_bytes.with_label_values(&with(reason))),
             labels,
             is_forgotten: AtomicBool::new(false),
+            traffic,
         }
     }
 
@@ -134,6 +149,32 @@ impl TopicFamilies {
 }
 
 impl TopicMetrics {
+    /// Clients appended records.
+    pub(crate) fn appended(&self, records: u64, bytes: u64) {
+        self.records_in.inc_by(records);
+        self.bytes_in.inc_by(bytes);
+        self.traffic.records_in.fetch_add(records, Ordering::Relaxed);
+        self.traffic.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A consumer is sent bytes of batches.
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.bytes_out_consume.inc_by(bytes);
+        self.traffic.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A client asked for an append to one of its partitions.
+    pub(crate) fn asked_to_append(&self, is_done: bool) {
+        self.traffic.produce_requests.fetch_add(1, Ordering::Relaxed);
+        self.traffic.failed_produce_requests.fetch_add(u64::from(!is_done), Ordering::Relaxed);
+    }
+
+    /// A client asked for records of one of its partitions.
+    pub(crate) fn asked_to_read(&self, is_done: bool) {
+        self.traffic.fetch_requests.fetch_add(1, Ordering::Relaxed);
+        self.traffic.failed_fetch_requests.fetch_add(u64::from(!is_done), Ordering::Relaxed);
+    }
+
     pub(crate) fn retention_deleted(&self, by_time: u64, by_size: u64, deleted_records: u64) {
         for (counter, bytes) in self.retention_deleted_bytes.iter().zip([by_time, by_size, deleted_records]) {
             counter.inc_by(bytes);
@@ -178,6 +219,21 @@ mod tests {
             }
             let expected: Vec<(String, u64)> = expected.into_iter().map(|(at, count)| (at.to_owned(), count)).collect();
             assert_eq!(series(&families), expected, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn the_traffic_of_a_topic_is_counted_whatever_the_level_is() {
+        for level in [Level::Cluster, Level::Topic, Level::Partition] {
+            let families = families(level, 1);
+            let topics = ["a", "b"].map(|name| families.topic(name));
+            for (topic, name) in topics.iter().zip(["a", "b"]) {
+                (0..2).for_each(|partition| families.partition(topic, name, partition).appended(3, 100));
+            }
+            for topic in &topics {
+                assert_eq!(topic.traffic.records_in.load(Ordering::Relaxed), 6, "{level:?}");
+                assert_eq!(topic.traffic.bytes_in.load(Ordering::Relaxed), 200, "{level:?}");
+            }
         }
     }
 

@@ -180,8 +180,7 @@ impl Partition {
         self.published.grown(appended.size_bytes);
         drop(state);
         timer.observe_duration();
-        self.metrics.records_in.inc_by(appended.record_count);
-        self.metrics.bytes_in.inc_by(appended.size_bytes as u64);
+        self.metrics.appended(appended.record_count, appended.size_bytes as u64);
         if wakes {
             self.waiters.wake_all();
         }

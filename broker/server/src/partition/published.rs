@@ -14,6 +14,7 @@ pub(crate) struct Published {
     is_online: AtomicBool,
     log_start_offset: AtomicI64,
     high_watermark: AtomicI64,
+    log_end_offset: AtomicI64,
     size_bytes: AtomicU64,
     segment_count: AtomicUsize,
     producer_count: AtomicUsize,
@@ -33,6 +34,10 @@ impl Published {
 
     pub(crate) fn high_watermark(&self) -> i64 {
         self.high_watermark.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn log_end_offset(&self) -> i64 {
+        self.log_end_offset.load(Ordering::Relaxed)
     }
 
     /// Of all `.log` files.
@@ -77,6 +82,7 @@ impl Published {
         self.is_online.store(true, Ordering::Relaxed);
         self.log_start_offset.store(log.log_start_offset(), Ordering::Relaxed);
         self.high_watermark.store(state.high_watermark, Ordering::Relaxed);
+        self.log_end_offset.store(log.log_end_offset(), Ordering::Relaxed);
         self.segment_count.store(log.segment_count(), Ordering::Relaxed);
         self.producer_count.store(log.producer_count(), Ordering::Relaxed);
         let limit = |limit: Option<u64>| limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);

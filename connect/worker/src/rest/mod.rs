@@ -8,7 +8,7 @@ mod loggers;
 mod offsets;
 mod plugins;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -40,6 +40,11 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn fill(&self, runtime: Arc<Runtime>) {
         let _ = self.runtime.set(runtime);
+    }
+
+    /// For whoever must not keep the worker.
+    pub(crate) fn downgrade(&self) -> Weak<SetOnce<Arc<Runtime>>> {
+        Arc::downgrade(&self.runtime)
     }
 
     pub(crate) fn runtime(&self) -> Option<Arc<Runtime>> {

@@ -201,6 +201,7 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.log.traffic().note(&statistics);
         let mut ends = Offsets::new();
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values().filter(|p| p.partition >= 0 && p.ls_offset >= 0) {

@@ -1,0 +1,70 @@
+//! `/metrics/compat`: the names that other people's dashboards and alerts already use, so that they work unmodified.
+//!
+//! [`look`] is one look at partitions and groups, [`page`] the text format. One file per dialect: [`kafka_exporter`],
+//! [`jmx`] with [`requests`], [`lag_exporter`]. Docs: `docs/compat-metrics.md`.
+//!
+//! Invariants: partitions have series of their own whatever `metrics.level` says; `metrics.max.series.per.family` bounds each
+//! family. A label is never added that belongs in a scrape's configuration.
+
+mod jmx;
+mod kafka_exporter;
+mod lag_exporter;
+mod look;
+mod page;
+mod requests;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use prometheus::{Encoder, Error, Registry, TextEncoder};
+
+use super::runtime::Threads;
+use crate::api::Context;
+use look::Look;
+use page::Page;
+use requests::RequestTimes;
+
+/// What the page shows: the broker, once it runs, and what other parts of the process register.
+#[derive(Clone, Default)]
+pub struct Compat {
+    pub registry: Registry,
+    broker: Arc<OnceLock<BrokerNames>>,
+}
+
+impl Compat {
+    /// In Prometheus's text format, version 0.0.4.
+    pub(crate) fn render(&self) -> Result<Vec<u8>, Error> {
+        let mut text = self.broker.get().map(BrokerNames::page).unwrap_or_default().into_bytes();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    /// Must be called in the runtime that serves requests.
+    pub(crate) fn show(&self, cx: &Arc<Context>) {
+        let threads = Threads::current();
+        let dropped = cx.metrics.dropped_rows();
+        // A broker starts once.
+        let _ = self.broker.set(BrokerNames { cx: Arc::clone(cx), threads, times: RequestTimes::default(), dropped });
+    }
+}
+
+struct BrokerNames {
+    cx: Arc<Context>,
+    threads: Threads,
+    times: RequestTimes,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl BrokerNames {
+    fn page(&self) -> String {
+        let (cx, look) = (&*self.cx, Look::at(&self.cx));
+        let mut page = Page::new(cx.metrics.bounds.series_max);
+        kafka_exporter::write(&mut page, cx, &look);
+        jmx::write(&mut page, cx, &look, self.threads.idle_ratio(std::time::Instant::now()));
+        self.times.write(&mut page, cx);
+        lag_exporter::write(&mut page, &look);
+        let (text, dropped) = page.finish();
+        self.dropped.store(dropped, Ordering::Relaxed);
+        text
+    }
+}
