@@ -14,6 +14,7 @@ mod kafka_python;
 mod kcat;
 mod lag;
 mod metrics;
+mod metrics_limits;
 mod pipeline;
 mod recovery;
 mod worker;
