@@ -1,7 +1,7 @@
 //! The harness that the suites and the demo share: real processes, a private Postgres, stock clients, temporary
 //! folders, free ports.
 //!
-//! Reading order: [`process`], [`weir`], [`kafka`], [`postgres`], [`clients`], [`prometheus`], [`disk`],
+//! Reading order: [`process`], [`weir`], [`kafka`], [`postgres`], [`clients`], [`prometheus`], [`traces`], [`disk`],
 //! [`http`], [`lines`], [`wait`].
 //!
 //! Invariants: never touches a server, a port or a folder that it did not start or make itself; what it starts ends
@@ -15,5 +15,6 @@ pub mod lines;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
+pub mod traces;
 pub mod wait;
 pub mod weir;

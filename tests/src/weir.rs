@@ -65,12 +65,18 @@ pub struct Weir {
     folder: PathBuf,
     process: Option<Process>,
     more: Vec<String>,
+    variables: Vec<(String, String)>,
 }
 
 impl Weir {
     /// `weir up` with its data, its log and its weir.yaml in `folder`; `sections` are further top-level YAML
     /// sections, `broker` are further lines of the broker's section (`key: value`).
     pub async fn up(folder: &Path, broker: &[&str], sections: &str) -> Result<Self> {
+        Self::up_with(folder, broker, sections, &[]).await
+    }
+
+    /// The same with environment variables.
+    pub async fn up_with(folder: &Path, broker: &[&str], sections: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let ports = Ports::free()?;
         std::fs::create_dir_all(folder)?;
         let broker: String = broker.iter().map(|line| format!("  {line}\n")).collect();
@@ -86,7 +92,8 @@ impl Weir {
             connect = ports.connect,
         );
         std::fs::write(folder.join("weir.yaml"), yaml)?;
-        let mut weir = Self { ports, folder: folder.to_owned(), process: None, more: Vec::new() };
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut weir = Self { ports, folder: folder.to_owned(), process: None, more: Vec::new(), variables };
         weir.start().await?;
         Ok(weir)
     }
@@ -95,7 +102,7 @@ impl Weir {
     pub async fn start(&mut self) -> Result<()> {
         let config = self.folder.join("weir.yaml").to_string_lossy().into_owned();
         let mut command = command(&["up", "-c", &config])?;
-        command.args(&self.more).current_dir(&self.folder);
+        command.args(&self.more).envs(self.variables.iter().cloned()).current_dir(&self.folder);
         self.process = Some(Process::start("weir", command, &self.log_path())?);
         let url = format!("{}/health/ready", self.http());
         wait_until("weir to be ready", READY_LIMIT, async || self.has_ended() || is_ok(&url).await).await?;

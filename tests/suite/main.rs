@@ -17,4 +17,5 @@ mod metrics;
 mod metrics_limits;
 mod pipeline;
 mod recovery;
+mod traces;
 mod worker;

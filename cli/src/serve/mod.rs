@@ -61,6 +61,8 @@ pub(crate) async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let began = Instant::now();
     let settings = config.process_settings()?;
     let logging = logging::init(settings.log_format, settings.log_level.as_deref().unwrap_or(parts.log_level))?;
+    // Lives until everything has stopped: what that did is told, too.
+    let _traces = weir_trace::init(env!("CARGO_PKG_VERSION")).map_err(|error| ConfigError::new(error.to_string()))?;
     let mut signals = Signals::catch()?;
     tokio::select! {
         running = Running::start(&config, parts, logging) => {

@@ -39,6 +39,7 @@ mod source;
 mod state;
 mod store;
 mod tasks;
+mod trace;
 pub mod worker;
 pub mod yaml;
 

@@ -23,6 +23,7 @@ use crate::converter::Converter;
 use crate::deliveries::{BatchId, Deliveries};
 use crate::kafka::{Cluster, ClusterError};
 use crate::source::headers;
+use crate::trace::Sending;
 
 /// Records that wait in the producer at most; above that, sending waits.
 const QUEUE_RECORDS_MAX: &str = "200000";
@@ -47,6 +48,7 @@ struct Entries {
     refused: Vec<Refused>,
     acknowledged_records: u64,
     acknowledged_bytes: u64,
+    sending: Sending,
 }
 
 impl Ledger {
@@ -65,6 +67,11 @@ impl Ledger {
     /// Records that the broker refuses, since the last call, in their order.
     pub(crate) fn take_refused(&self) -> Vec<Refused> {
         std::mem::take(&mut self.entries().refused)
+    }
+
+    /// A record that may belong to a trace is about to be queued.
+    pub(crate) fn traced(&self, record: &Record) {
+        self.entries().sending.queued(record);
     }
 
     /// Records and bytes acknowledged since the last call.
@@ -109,6 +116,11 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, batch: BatchId) {
         let mut entries = self.ledger.entries();
+        let (message, error) = match result {
+            Ok(message) => (message, None),
+            Err((error, message)) => (message, Some(error.to_string())),
+        };
+        entries.sending.answered(message, error);
         match result {
             Ok(message) => {
                 entries.acknowledged_records += 1;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use rdkafka::Message;
@@ -26,6 +26,7 @@ use crate::offsets::SharedOffsets;
 use crate::producer::{RecordProducer, Refused};
 use crate::retry::Backoff;
 use crate::store::{Change, canonical, source_partition};
+use crate::trace;
 
 /// Records shown to a task at a time when it recovers.
 const RECOVERY_CHUNK_RECORDS: usize = 10_000;
@@ -163,6 +164,7 @@ impl SourceRun {
     }
 
     async fn send(&mut self, batch: SourceBatch, bounded: &mut HashSet<Arc<str>>) -> Result<(), ConnectError> {
+        let polled = SystemTime::now();
         let partition = canonical(&batch.partition);
         let count = batch.records.len() + batch.rejected.len();
         let id = self.producer.ledger().deliveries(|d| d.hand_out(partition, count, batch.offset_after));
@@ -192,6 +194,10 @@ impl SourceRun {
                     bounded.insert(Arc::clone(topic));
                 }
                 self.topics.used(topic);
+            }
+            if weir_trace::is_on() {
+                trace::created(&mut record, &self.connector, polled);
+                self.producer.ledger().traced(&record);
             }
             match self.producer.send(id, &record).await {
                 Ok(()) => {}

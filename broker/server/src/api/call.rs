@@ -11,6 +11,8 @@ use weir_protocol::decode::DecodeError;
 use weir_protocol::fetch::{Payload, Piece};
 use weir_protocol::response::{EncodeError, encode_response};
 
+use super::trace::RequestTrace;
+
 /// The other end of a connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -27,6 +29,8 @@ pub(crate) struct Call {
     pub correlation_id: i32,
     pub client_id: Option<Arc<str>>,
     pub peer: Arc<Peer>,
+    /// While traces are on.
+    pub trace: Option<Arc<RequestTrace>>,
 }
 
 /// What goes back to the peer.
@@ -68,7 +72,8 @@ pub(crate) enum CallError {
 
 impl Call {
     pub(super) fn new(api: &'static ApiSpec, version: i16, correlation_id: i32, peer: &Arc<Peer>) -> Self {
-        Self { api, version, correlation_id, client_id: None, peer: Arc::clone(peer) }
+        let trace = weir_trace::is_on().then(Arc::default);
+        Self { api, version, correlation_id, client_id: None, peer: Arc::clone(peer), trace }
     }
 
     /// Frames a response. An error here is a bug: a field was set that the version lacks.

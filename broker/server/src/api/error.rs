@@ -103,7 +103,9 @@ fn append_code(error: &AppendError) -> ResponseError {
 /// Counts an answered error under Kafka's name for it.
 pub(super) fn count_error(cx: &Context, call: &Call, code: i16) {
     if let Some(error) = code.err() {
-        cx.metrics.request_error(call.api, &kafka_name(error));
+        let name = kafka_name(error);
+        cx.metrics.request_error(call.api, &name);
+        call.failed(&name);
     }
 }
 

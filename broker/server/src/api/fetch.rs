@@ -184,6 +184,7 @@ fn count(cx: &Context, call: &Call, asked: &[Asked], look: &Look) {
             topic.metrics.asked_to_read(found.error_code == 0);
             if let (Some(partition), Some(range)) = (topic.partition(found.index), &found.payload) {
                 partition.metrics.sent(range.len as u64);
+                call.answers_with(&topic.name, range);
             }
         }
         for partition in answered.partitions.iter().filter(|partition| partition.error_code != 0) {

@@ -40,6 +40,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod trace;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ use crate::metrics::{ApiMetrics, Metrics};
 
 pub(crate) use call::{Call, CallError, Peer, RecordRange, Reply};
 pub(crate) use context::Context;
+use trace::{RequestTrace, Times, Told};
 
 /// A row whose handler is `async fn handle(&Context, &Call, Request) -> Response`.
 macro_rules! api {
@@ -120,11 +122,13 @@ type Handling = BoxFuture<'static, Result<Reply, CallError>>;
 /// An answer under way. Counted, with its duration and where that went, when it is ready.
 pub(crate) struct Answer {
     handling: Handling,
+    received: Instant,
     started: Instant,
     /// Time in which it was worked on.
     local: Duration,
     is_waiting: bool,
     metrics: ApiMetrics,
+    trace: Option<(&'static ApiSpec, Arc<RequestTrace>)>,
 }
 
 /// An answer that is to be sent.
@@ -132,6 +136,7 @@ pub(crate) struct Answered {
     reply: Reply,
     ready: Instant,
     metrics: ApiMetrics,
+    told: Option<Box<Told>>,
 }
 
 /// An answer that is being sent.
@@ -139,12 +144,14 @@ pub(crate) struct Sending {
     ready: Instant,
     sending: Instant,
     metrics: ApiMetrics,
+    told: Option<Box<Told>>,
 }
 
 impl Answered {
     /// It begins to be sent.
     pub(crate) fn send(self) -> (Reply, Sending) {
-        (self.reply, Sending { ready: self.ready, sending: Instant::now(), metrics: self.metrics })
+        let Self { reply, ready, metrics, told } = self;
+        (reply, Sending { ready, sending: Instant::now(), metrics, told })
     }
 }
 
@@ -152,13 +159,21 @@ impl Sending {
     /// It is sent.
     pub(crate) fn done(&self) {
         self.metrics.sent(self.ready, self.sending);
+        if let Some(told) = &self.told {
+            told.tell(self.sending);
+        }
     }
 }
 
 impl Answer {
-    fn new(handling: Handling, received: Instant, metrics: ApiMetrics) -> Self {
+    fn new(
+        handling: Handling,
+        received: Instant,
+        metrics: ApiMetrics,
+        trace: Option<(&'static ApiSpec, Arc<RequestTrace>)>,
+    ) -> Self {
         metrics.begun(received);
-        Self { handling, started: Instant::now(), local: Duration::ZERO, is_waiting: false, metrics }
+        Self { handling, received, started: Instant::now(), local: Duration::ZERO, is_waiting: false, metrics, trace }
     }
 
     fn set_waiting(&mut self, is_waiting: bool) {
@@ -180,7 +195,11 @@ impl Future for Answer {
         self.set_waiting(polled.is_pending());
         let reply = std::task::ready!(polled)?;
         self.metrics.answered(ready - self.started, self.local);
-        Poll::Ready(Ok(Answered { reply, ready, metrics: self.metrics.clone() }))
+        let told = self.trace.take().map(|(api, trace)| {
+            let times = Times { received: self.received, started: self.started, local: self.local, ready };
+            Box::new(Told { trace, api, times })
+        });
+        Poll::Ready(Ok(Answered { reply, ready, metrics: self.metrics.clone(), told }))
     }
 }
 
@@ -217,8 +236,9 @@ pub(crate) fn begin(
     let RequestPrefix { api_key, api_version, correlation_id } = prefix;
     let index = TABLE.iter().position(|row| row.spec.key == api_key).ok_or(CallError::UnknownApi { api_key })?;
     let row = &TABLE[index];
-    let answer = |handling| Answer::new(handling, received, cx.api_metrics[index].clone());
     let mut call = Call::new(row.spec, api_version, correlation_id, peer);
+    let trace = call.trace.clone().map(|trace| (row.spec, trace));
+    let answer = |handling| Answer::new(handling, received, cx.api_metrics[index].clone(), trace);
     if !row.spec.serves(api_version) {
         if api_key == spec::API_VERSIONS.key {
             // The body is of a version unknown here: answered without a look at it.

@@ -48,7 +48,7 @@ async fn handle(cx: Arc<Context>, call: Call, request: ProduceRequest) -> Result
         let found = cx.partitions.topic(&topic.topic);
         let outcomes = topic.partitions.into_iter().map(|partition| {
             let index = partition.index;
-            let result = append(found.as_deref(), &topic.topic, partition, acks);
+            let result = append(&call, found.as_deref(), &topic.topic, partition, acks);
             if let Some(topic) = &found {
                 topic.metrics.asked_to_append(result.is_ok());
             }
@@ -74,7 +74,13 @@ async fn handle(cx: Arc<Context>, call: Call, request: ProduceRequest) -> Result
     call.reply(&ProduceResponse::default().with_responses(responses.collect()))
 }
 
-fn append(topic: Option<&Topic>, named: &TopicRef, data: ProducePartition, acks: i16) -> Result<Written, Failure> {
+fn append(
+    call: &Call,
+    topic: Option<&Topic>,
+    named: &TopicRef,
+    data: ProducePartition,
+    acks: i16,
+) -> Result<Written, Failure> {
     if !matches!(acks, -1..=1) {
         return Err(Failure::new(ResponseError::InvalidRequiredAcks, format!("acks={acks} is not -1, 0 or 1")));
     }
@@ -93,6 +99,7 @@ fn append(topic: Option<&Topic>, named: &TopicRef, data: ProducePartition, acks:
         Failure::new(ResponseError::InvalidRecord, "one record batch per partition is needed, but there is none")
     })?;
     refuse_transactional(&records)?;
+    call.carries(&topic.name, &records);
     let appended = partition.append(records, AppendOrigin::Client).map_err(|error| partition_failure(&error))?;
     let log_start_offset = partition.offsets().map_or(-1, |offsets| offsets.log_start_offset);
     Ok(Written { partition: Arc::clone(partition), appended, log_start_offset })

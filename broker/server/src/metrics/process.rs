@@ -5,7 +5,7 @@ use std::fs;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Error, Gauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Counter, Error, Gauge, IntCounter, IntGaugeVec, Opts, Registry};
 
 /// Adds `weir_build_info`, `process_*` and `weir_disk_*`: once per process.
 pub fn register(registry: &Registry) -> Result<(), Error> {
@@ -54,6 +54,19 @@ pub(super) fn families(usage: &ProcessUsage) -> Result<Vec<Box<dyn Collector>>, 
     let build = IntGaugeVec::new(build, &["version", "revision"])?;
     build.with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("WEIR_REVISION").unwrap_or("unknown")]).set(1);
     families.push(Box::new(build));
+    let spans = weir_trace::counts();
+    for (name, help, count) in [
+        ("weir_trace_spans_exported_total", "Spans that the receiver of traces has taken.", spans.exported),
+        (
+            "weir_trace_spans_dropped_total",
+            "Spans that were lost: too many at once, or nobody took them.",
+            spans.dropped,
+        ),
+    ] {
+        let counter = IntCounter::new(name, help)?;
+        counter.inc_by(count);
+        families.push(Box::new(counter));
+    }
     Ok(families)
 }
 

@@ -257,6 +257,18 @@ impl<'a> RecordBatch<'a> {
         i32::from_be_bytes(field(self.0, at::RECORD_COUNT))
     }
 
+    /// The headers of the first record of a batch of which `prefix` is the beginning; none where it is compressed, or where the
+    /// record is longer than that.
+    pub fn first_headers(prefix: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let batch = RecordBatch(prefix);
+        let is_readable = prefix.len() > HEADER_BYTES && prefix[at::MAGIC] as i8 == MAGIC;
+        if is_readable && matches!(batch.compression(), Ok(Compression::None)) {
+            Records::first_headers(batch)
+        } else {
+            Vec::new()
+        }
+    }
+
     /// The records, decompressed if they must be, up to [`crate::limits::DECOMPRESSED_BATCH_BYTES_MAX`].
     pub fn records(&self) -> Result<Records<'a>, BatchError> {
         Records::of(*self)

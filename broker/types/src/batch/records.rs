@@ -75,6 +75,15 @@ impl<'a> Records<'a> {
         })
     }
 
+    /// The headers, those with a value, of the first record of an uncompressed batch, whose end may be missing.
+    pub(super) fn first_headers(batch: RecordBatch<'_>) -> Vec<(String, Vec<u8>)> {
+        let bytes = Cow::Borrowed(&batch.bytes()[HEADER_BYTES..]);
+        let records = Records { bytes, base_offset: 0, base_timestamp: 0, log_append_time: None, count: 1 };
+        let first = records.iter().record();
+        let owned = |(key, value): RecordHeader<'_>| Some((key.to_owned(), value?.to_owned()));
+        first.map_or_else(|_| Vec::new(), |record| record.headers.into_iter().filter_map(owned).collect())
+    }
+
     pub fn iter(&self) -> RecordsIter<'_> {
         RecordsIter { records: self, rest: &self.bytes, index: 0 }
     }

@@ -22,6 +22,7 @@ use crate::health::Health;
 use crate::kafka::Cluster;
 use crate::metrics::ConnectorMetrics;
 use crate::retry::Backoff;
+use crate::trace::{self, Processing};
 
 /// The longest a record waits to be flushed when the sink does not say.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
@@ -53,6 +54,8 @@ struct Progress {
     /// Timestamp of the first record that is not known to be durable.
     oldest_ms: Option<i64>,
     flush_at: Option<Instant>,
+    /// Records of traces that are not known to be durable; few of them, at most.
+    traced: Vec<Processing>,
 }
 
 impl SinkRun {
@@ -149,6 +152,7 @@ impl SinkRun {
         progress: &mut Progress,
         stop: &CancellationToken,
     ) -> Result<(), ConnectError> {
+        let mut traced = trace::processing(&records);
         let mut read_to = Offsets::new();
         let (mut bytes, count) = (0, records.len() as u64);
         let mut kept = Vec::with_capacity(records.len());
@@ -169,16 +173,22 @@ impl SinkRun {
         }
         read_to.keys().for_each(|place| self.topics.used(&place.topic));
         self.metrics.moved(count, bytes);
-        let began = Instant::now();
+        let (began, wall) = (Instant::now(), SystemTime::now());
         let put = progress.shown_while(&self.metrics, task.put(kept, &read_to)).await;
         self.metrics.batch_took(began.elapsed());
+        Processing::put(&mut traced, wall);
+        Processing::more(&mut progress.traced, traced);
         match put {
             Err(error) if error.is_retriable() => {
                 self.health.trouble(&error);
                 self.metrics.retried(&error, Duration::ZERO);
                 self.repeat(task, progress, stop, Call::Flush).await.map(|durable| progress.durable.extend(durable))
             }
-            result => result,
+            Err(error) => {
+                Processing::done(std::mem::take(&mut progress.traced), &self.connector, wall, Some(&error));
+                Err(error)
+            }
+            Ok(()) => Ok(()),
         }
     }
 
@@ -189,8 +199,10 @@ impl SinkRun {
         progress: &mut Progress,
         stop: &CancellationToken,
     ) -> Result<(), ConnectError> {
-        let began = Instant::now();
-        let durable = self.repeat(task, progress, stop, Call::Flush).await?;
+        let (began, wall) = (Instant::now(), SystemTime::now());
+        let flushed = self.repeat(task, progress, stop, Call::Flush).await;
+        Processing::done(std::mem::take(&mut progress.traced), &self.connector, wall, flushed.as_ref().err());
+        let durable = flushed?;
         if progress.flush_at.take().is_some() {
             self.metrics.batch_took(began.elapsed());
         }

@@ -1,0 +1,123 @@
+//! A request as a span, told when its answer is sent: kept when its trace is, and always when it failed or was slow.
+//!
+//! It belongs to the trace of the first record that it carries, where that is readable without decompressing. Where its time went
+//! are its children, under the names of `weir_request_phase_seconds`; of Produce, what is local is the append and what is remote
+//! the commit.
+//!
+//! Nothing here runs while traces are off.
+
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use weir_protocol::api::{self as spec, ApiSpec};
+use weir_trace::{SpanContext, SpanKind, Work, context_of, record, record_always, wall_clock};
+use weir_types::batch::RecordBatch;
+
+use super::{Call, RecordRange};
+
+/// From there on a request is slow; what it waits for by its nature (records, other members) does not count.
+const SLOW: Duration = Duration::from_millis(500);
+/// How much of the first batch of an answer is looked at for its first record's headers.
+const LOOK_BYTES: usize = 4096;
+
+/// What a handler finds out.
+#[derive(Debug, Default)]
+pub(crate) struct RequestTrace {
+    topic: OnceLock<Arc<str>>,
+    context: OnceLock<SpanContext>,
+    error: OnceLock<String>,
+}
+
+/// When things happened to a request.
+pub(super) struct Times {
+    pub received: Instant,
+    pub started: Instant,
+    pub local: Duration,
+    pub ready: Instant,
+}
+
+/// A request that is answered, and is to be told once that is sent.
+pub(super) struct Told {
+    pub trace: Arc<RequestTrace>,
+    pub api: &'static ApiSpec,
+    pub times: Times,
+}
+
+impl Call {
+    /// These records came with the request.
+    pub(super) fn carries(&self, topic: &Arc<str>, records: &[u8]) {
+        if let Some(trace) = self.trace.as_deref().filter(|trace| trace.topic.set(Arc::clone(topic)).is_ok()) {
+            trace.found(records);
+        }
+    }
+
+    /// These go with its answer.
+    pub(super) fn answers_with(&self, topic: &Arc<str>, range: &RecordRange) {
+        let Some(trace) = self.trace.as_deref().filter(|trace| trace.topic.set(Arc::clone(topic)).is_ok()) else {
+            return;
+        };
+        let mut prefix = vec![0; LOOK_BYTES.min(range.len)];
+        if range.file.read_exact_at(&mut prefix, range.position).is_ok() {
+            trace.found(&prefix);
+        }
+    }
+
+    pub(super) fn failed(&self, error: &str) {
+        if let Some(trace) = &self.trace {
+            let _ = trace.error.set(error.to_owned());
+        }
+    }
+}
+
+impl RequestTrace {
+    fn found(&self, batch: &[u8]) {
+        let headers = RecordBatch::first_headers(batch);
+        if let Some(context) = context_of(headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))) {
+            let _ = self.context.set(context);
+        }
+    }
+}
+
+impl Told {
+    /// The answer, which began to be sent at `sending`, is sent.
+    pub(super) fn tell(&self, sending: Instant) {
+        let (times, sent) = (&self.times, Instant::now());
+        let name = match self.trace.topic.get() {
+            Some(topic) => format!("{} {topic}", self.api.name),
+            None => self.api.name.to_owned(),
+        };
+        let error = self.trace.error.get().cloned();
+        let keeps = error.is_some() || self.is_slow();
+        let mut work = Work::new(name, SpanKind::Server, wall_clock(times.received), wall_clock(sent))
+            .of(self.trace.context.get().cloned())
+            .with("messaging.system", "kafka");
+        if let Some(topic) = self.trace.topic.get() {
+            work = work.with("messaging.destination.name", topic.to_string());
+        }
+        work.error = error.map(Into::into);
+        let told = if keeps { record_always(work) } else { record(work) };
+        let Some(context) = told else { return };
+        let worked = times.started + times.local;
+        let (local, remote) =
+            if self.api.key == spec::PRODUCE.key { ("append", "commit") } else { ("local", "remote") };
+        let phases = [
+            ("queue", times.received, times.started),
+            (local, times.started, worked),
+            (remote, worked, times.ready),
+            ("response_queue", times.ready, sending),
+            ("send", sending, sent),
+        ];
+        for (phase, began, ended) in phases {
+            let work = Work::new(phase, SpanKind::Internal, wall_clock(began), wall_clock(ended));
+            record_always(work.of(Some(context.clone())));
+        }
+    }
+
+    fn is_slow(&self) -> bool {
+        let waits = [spec::FETCH.key, spec::JOIN_GROUP.key, spec::SYNC_GROUP.key].contains(&self.api.key);
+        let queued = self.times.started.saturating_duration_since(self.times.received);
+        let worked = if waits { self.times.local } else { self.times.ready - self.times.started };
+        queued + worked >= SLOW
+    }
+}

@@ -1,0 +1,155 @@
+//! Spans on their way out: a bounded queue, and a thread that sends what is in it by OTLP over HTTP.
+//!
+//! A thread, because the exporter's client blocks. What does not fit into the queue is dropped and counted, as is what the
+//! receiver does not take.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use opentelemetry::Context;
+use opentelemetry_otlp::{Protocol, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use tracing::warn;
+
+use crate::settings::{Settings, SettingsError};
+
+static EXPORTED: AtomicU64 = AtomicU64::new(0);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// A receiver that is away is said once in that time.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+/// How long the last spans may take to be sent when the process stops.
+pub(crate) const FLUSH_LIMIT: Duration = Duration::from_secs(3);
+
+/// Spans since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub exported: u64,
+    pub dropped: u64,
+}
+
+pub fn counts() -> Counts {
+    Counts { exported: EXPORTED.load(Ordering::Relaxed), dropped: DROPPED.load(Ordering::Relaxed) }
+}
+
+enum Message {
+    Span(Box<SpanData>),
+    /// Send what is there, then say so.
+    Flush(SyncSender<()>),
+}
+
+/// Where ended spans go.
+#[derive(Debug, Clone)]
+pub(crate) struct Exporter {
+    queue: SyncSender<Message>,
+}
+
+impl Exporter {
+    pub(crate) fn start(settings: &Settings, resource: Resource) -> Result<Self, SettingsError> {
+        let (queue, waiting) = sync_channel(settings.queue_spans_max);
+        let (made, is_made) = sync_channel(1);
+        let (batch_max, every) = (settings.batch_spans_max, settings.export_every);
+        let run = move || {
+            // One that was installed before is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let exporter =
+                opentelemetry_otlp::SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build();
+            match exporter {
+                Ok(mut exporter) => {
+                    exporter.set_resource(&resource);
+                    let _ = made.send(Ok(()));
+                    send_all(&exporter, &waiting, batch_max, every);
+                }
+                Err(error) => drop(made.send(Err(error.to_string()))),
+            }
+        };
+        let spawned = std::thread::Builder::new().name("weir-traces".to_owned()).spawn(run);
+        spawned.map_err(|error| SettingsError::Exporter(error.to_string()))?;
+        let made = is_made.recv().unwrap_or_else(|_| Err("its thread has ended".to_owned()));
+        made.map_err(SettingsError::Exporter)?;
+        Ok(Self { queue })
+    }
+
+    /// Waits until what was told before is sent.
+    pub(crate) fn flush(&self, limit: Duration) {
+        let (done, is_done) = sync_channel(1);
+        if self.queue.try_send(Message::Flush(done)).is_ok() {
+            let _ = is_done.recv_timeout(limit);
+        }
+    }
+}
+
+impl SpanProcessor for Exporter {
+    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if !span.span_context.is_sampled() {
+            return;
+        }
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.queue.try_send(Message::Span(Box::new(span)))
+        {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.flush(FLUSH_LIMIT);
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.flush(timeout);
+        Ok(())
+    }
+}
+
+fn send_all(
+    exporter: &opentelemetry_otlp::SpanExporter,
+    waiting: &Receiver<Message>,
+    batch_max: usize,
+    every: Duration,
+) {
+    let mut batch = Vec::new();
+    let mut due = Instant::now() + every;
+    let mut warned: Option<Instant> = None;
+    loop {
+        let message = waiting.recv_timeout(due.saturating_duration_since(Instant::now()));
+        let mut flushed = None;
+        match message {
+            Ok(Message::Span(span)) => batch.push(*span),
+            Ok(Message::Flush(done)) => flushed = Some(done),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if batch.len() >= batch_max || flushed.is_some() || Instant::now() >= due {
+            send(exporter, std::mem::take(&mut batch), &mut warned);
+            due = Instant::now() + every;
+        }
+        if let Some(done) = flushed {
+            let _ = done.send(());
+        }
+    }
+}
+
+fn send(exporter: &opentelemetry_otlp::SpanExporter, batch: Vec<SpanData>, warned: &mut Option<Instant>) {
+    if batch.is_empty() {
+        return;
+    }
+    let count = batch.len() as u64;
+    match block_on(exporter.export(batch)) {
+        Ok(()) => {
+            EXPORTED.fetch_add(count, Ordering::Relaxed);
+        }
+        Err(error) => {
+            DROPPED.fetch_add(count, Ordering::Relaxed);
+            if warned.is_none_or(|at| at.elapsed() > WARN_EVERY) {
+                warn!(%error, spans = count, "spans were not taken: they are lost (OTEL_EXPORTER_OTLP_ENDPOINT)");
+                *warned = Some(Instant::now());
+            }
+        }
+    }
+}

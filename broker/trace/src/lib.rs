@@ -1,0 +1,189 @@
+//! Traces, by OpenTelemetry: off unless `OTEL_*` variables say where to send them.
+//!
+//! A piece of work is told once it is over ([`Work`], [`record`]): what is not kept costs no more than that. Contexts travel
+//! in the headers `traceparent` and `tracestate` of records (W3C Trace Context); headers that a record has are never written
+//! anew. [`export`] sends spans from a thread of its own, behind a bounded queue that counts what it drops.
+//!
+//! Never blocks whoever works, never fails them.
+
+mod export;
+mod settings;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime};
+
+pub use opentelemetry::KeyValue;
+pub use opentelemetry::trace::{SpanContext, SpanKind};
+
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{Link, Span, SpanBuilder, Status, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+
+pub use export::{Counts, counts};
+pub use settings::SettingsError;
+
+/// The headers of W3C Trace Context.
+pub const TRACEPARENT: &str = "traceparent";
+pub const TRACESTATE: &str = "tracestate";
+const SERVICE: &str = "weir";
+
+static TRACING: OnceLock<Tracing> = OnceLock::new();
+
+struct Tracing {
+    /// Keeps what the sampler says.
+    sampled: SdkTracer,
+    /// Keeps everything.
+    all: SdkTracer,
+    propagator: TraceContextPropagator,
+}
+
+/// Sends what is left when it is dropped.
+pub struct Guard {
+    exporter: export::Exporter,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.exporter.flush(export::FLUSH_LIMIT);
+    }
+}
+
+/// Reads `OTEL_*`; `None` where they ask for no traces. Once per process.
+pub fn init(version: &'static str) -> Result<Option<Guard>, SettingsError> {
+    let Some(settings) = settings::Settings::from_env(|name| std::env::var(name).ok())? else { return Ok(None) };
+    let mut resource = Resource::builder().with_attribute(KeyValue::new("service.version", version));
+    if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+        resource = resource.with_service_name(SERVICE);
+    }
+    let resource = resource.build();
+    let exporter = export::Exporter::start(&settings, resource.clone())?;
+    // The SDK itself reads OTEL_TRACES_SAMPLER and its argument.
+    let provider = SdkTracerProvider::builder().with_resource(resource.clone()).with_span_processor(exporter.clone());
+    let all = SdkTracerProvider::builder().with_resource(resource).with_span_processor(exporter.clone());
+    let tracing = Tracing {
+        sampled: provider.build().tracer(SERVICE),
+        all: all.with_sampler(Sampler::AlwaysOn).build().tracer(SERVICE),
+        propagator: TraceContextPropagator::new(),
+    };
+    Ok(TRACING.set(tracing).ok().map(|()| Guard { exporter }))
+}
+
+/// Whether traces are wanted at all.
+#[inline]
+pub fn is_on() -> bool {
+    TRACING.get().is_some()
+}
+
+/// Work that is over.
+pub struct Work {
+    pub name: Cow<'static, str>,
+    pub kind: SpanKind,
+    pub parent: Option<SpanContext>,
+    pub links: Vec<SpanContext>,
+    pub began: SystemTime,
+    pub ended: SystemTime,
+    pub attributes: Vec<KeyValue>,
+    /// `error.type`: Kafka's name of the error, or the class of ours.
+    pub error: Option<Cow<'static, str>>,
+}
+
+impl Work {
+    pub fn new(name: impl Into<Cow<'static, str>>, kind: SpanKind, began: SystemTime, ended: SystemTime) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            parent: None,
+            links: Vec::new(),
+            began,
+            ended,
+            attributes: Vec::new(),
+            error: None,
+        }
+    }
+
+    pub fn of(self, parent: Option<SpanContext>) -> Self {
+        Self { parent, ..self }
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl Into<opentelemetry::Value>) -> Self {
+        self.attributes.push(KeyValue::new(name, value));
+        self
+    }
+}
+
+/// Tells of work, if it belongs to a trace that is kept or begins one; its context for what it led to.
+pub fn record(work: Work) -> Option<SpanContext> {
+    told(&TRACING.get()?.sampled, work)
+}
+
+/// The same for work that is kept whatever the sampler says: what failed or was slow.
+pub fn record_always(work: Work) -> Option<SpanContext> {
+    told(&TRACING.get()?.all, work)
+}
+
+fn told(tracer: &SdkTracer, work: Work) -> Option<SpanContext> {
+    let parent = match work.parent {
+        Some(parent) => Context::new().with_remote_span_context(parent),
+        None => Context::new(),
+    };
+    let mut attributes = work.attributes;
+    attributes.extend(work.error.clone().map(|error| KeyValue::new("error.type", error)));
+    let builder = SpanBuilder::from_name(work.name)
+        .with_kind(work.kind)
+        .with_start_time(work.began)
+        .with_links(work.links.into_iter().map(Link::with_context).collect())
+        .with_attributes(attributes);
+    let mut span = tracer.build_with_context(builder, &parent);
+    if let Some(error) = work.error {
+        span.set_status(Status::error(error));
+    }
+    span.end_with_timestamp(work.ended);
+    let context = span.span_context().clone();
+    context.is_sampled().then_some(context)
+}
+
+/// The context that a record's headers carry, where it is one that is kept.
+pub fn context_of<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<SpanContext> {
+    let tracing = TRACING.get()?;
+    let mut found = Headers::default();
+    for (name, value) in headers {
+        if let (TRACEPARENT | TRACESTATE, Ok(text)) = (name, std::str::from_utf8(value)) {
+            found.0.insert(name, text);
+        }
+    }
+    if found.0.is_empty() {
+        return None;
+    }
+    let context = tracing.propagator.extract_with_context(&Context::new(), &found);
+    let context = context.span().span_context().clone();
+    context.is_sampled().then_some(context)
+}
+
+#[derive(Default)]
+struct Headers<'a>(HashMap<&'a str, &'a str>);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).copied()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().copied().collect()
+    }
+}
+
+/// The value of `traceparent` for what a piece of work led to.
+pub fn traceparent(context: &SpanContext) -> String {
+    format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags())
+}
+
+/// When that was, by the wall clock.
+pub fn wall_clock(at: Instant) -> SystemTime {
+    let now = SystemTime::now();
+    now.checked_sub(at.elapsed()).unwrap_or(now)
+}

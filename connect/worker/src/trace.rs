@@ -1,0 +1,127 @@
+//! What the worker tells of records that belong to a trace, or begin one: `create` and `send` of what a source makes, `process` of
+//! what a sink takes, with the calls into the sink below it. Names and attributes as in OpenTelemetry's conventions for
+//! messaging.
+//!
+//! A record that has a `traceparent` keeps it. Nothing here runs while traces are off.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use weir_connect_api::{ConnectError, ErrorClass, Header, Record, SinkRecord};
+use weir_trace::{SpanContext, SpanKind, TRACEPARENT, Work, context_of, record as tell, traceparent};
+
+/// Of one batch of a sink so many records are told at most: a batch is one call, whatever is in it.
+const BATCH_RECORDS_MAX: usize = 64;
+/// And of all batches until the sink is flushed.
+const PROCESSING_MAX: usize = 1024;
+
+fn work(verb: &str, topic: &str, kind: SpanKind, began: SystemTime, ended: SystemTime) -> Work {
+    Work::new(format!("{verb} {topic}"), kind, began, ended)
+        .with("messaging.system", "kafka")
+        .with("messaging.operation.name", verb.to_owned())
+        .with("messaging.destination.name", topic.to_owned())
+}
+
+fn of_headers(headers: &[Header]) -> Option<SpanContext> {
+    context_of(headers.iter().filter_map(|header| Some((&*header.key, header.value.as_deref()?))))
+}
+
+/// A source has made a record, since `began`: the record gets the context, unless it has one.
+pub(crate) fn created(record: &mut Record, connector: &str, began: SystemTime) {
+    let Some(topic) = record.topic.clone() else { return };
+    let (parent, now) = (of_headers(&record.headers), SystemTime::now());
+    let work = work("create", &topic, SpanKind::Producer, began, now).with("weir.connector", connector.to_owned());
+    let Some(context) = tell(work.of(parent)) else { return };
+    if !record.headers.iter().any(|header| *header.key == *TRACEPARENT) {
+        let value = Some(Bytes::from(traceparent(&context)));
+        record.headers.push(Header { key: TRACEPARENT.into(), value });
+    }
+}
+
+/// Records of traces that are on their way to the broker, by their context, and since when. As many as are unsettled, at most.
+#[derive(Default)]
+pub(crate) struct Sending(HashMap<Bytes, SystemTime>);
+
+impl Sending {
+    pub(crate) fn queued(&mut self, record: &Record) {
+        if of_headers(&record.headers).is_some() {
+            let header = record.headers.iter().find(|header| *header.key == *TRACEPARENT);
+            self.0.extend(header.and_then(|header| Some((header.value.clone()?, SystemTime::now()))));
+        }
+    }
+
+    /// The broker has answered; an error is librdkafka's word for it.
+    pub(crate) fn answered(&mut self, message: &BorrowedMessage<'_>, error: Option<String>) {
+        if self.0.is_empty() {
+            return;
+        }
+        let Some(headers) = message.headers() else { return };
+        let header = headers.iter().find(|header| header.key == TRACEPARENT).and_then(|header| header.value);
+        let Some((value, queued)) = header.and_then(|value| Some((value, self.0.remove(value)?))) else { return };
+        let mut work = work("send", message.topic(), SpanKind::Client, queued, SystemTime::now());
+        work.error = error.map(Into::into);
+        tell(work.of(context_of([(TRACEPARENT, value)])));
+    }
+}
+
+fn error_type(error: &ConnectError) -> &'static str {
+    match error.class {
+        ErrorClass::Retriable { .. } => "retriable",
+        ErrorClass::Record => "record",
+        ErrorClass::Fatal => "fatal",
+    }
+}
+
+/// A record that a sink works on.
+pub(crate) struct Processing {
+    context: SpanContext,
+    topic: Arc<str>,
+    began: SystemTime,
+    put: Option<(SystemTime, SystemTime)>,
+}
+
+/// Those records of a batch that belong to traces.
+pub(crate) fn processing(records: &[SinkRecord]) -> Vec<Processing> {
+    if !weir_trace::is_on() {
+        return Vec::new();
+    }
+    let began = SystemTime::now();
+    let traced = records.iter().filter_map(|record| Some((of_headers(&record.record.headers)?, record)));
+    let traced = traced.take(BATCH_RECORDS_MAX);
+    traced
+        .map(|(context, record)| Processing { context, topic: Arc::clone(&record.origin.topic), began, put: None })
+        .collect()
+}
+
+impl Processing {
+    /// Adds what there is room for.
+    pub(crate) fn more(all: &mut Vec<Self>, records: Vec<Self>) {
+        let room = PROCESSING_MAX.saturating_sub(all.len());
+        all.extend(records.into_iter().take(room));
+    }
+
+    /// They were put into the sink since `began`.
+    pub(crate) fn put(records: &mut [Self], began: SystemTime) {
+        let ended = SystemTime::now();
+        records.iter_mut().for_each(|record| record.put = Some((began, ended)));
+    }
+
+    /// The sink has them, or has failed; it was flushed since `flushed`.
+    pub(crate) fn done(records: Vec<Self>, connector: &str, flushed: SystemTime, error: Option<&ConnectError>) {
+        let now = SystemTime::now();
+        for Self { context, topic, began, put } in records {
+            let mut process = work("process", &topic, SpanKind::Consumer, began, now)
+                .with("messaging.consumer.group.name", format!("connect-{connector}"))
+                .with("weir.connector", connector.to_owned());
+            process.error = error.map(|error| error_type(error).into());
+            let context = tell(process.of(Some(context)));
+            let calls = put.map(|(began, ended)| ("put", began, ended)).into_iter().chain([("flush", flushed, now)]);
+            for (call, began, ended) in calls {
+                tell(Work::new(format!("{call} {connector}"), SpanKind::Client, began, ended).of(context.clone()));
+            }
+        }
+    }
+}

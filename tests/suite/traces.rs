@@ -1,0 +1,169 @@
+//! Traces, as a real receiver gets them: one from the file to the sinks, others' are continued, and none unless wanted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use weir_tests::clients::kcat;
+use weir_tests::http;
+use weir_tests::lines::{Format, LineWriter};
+use weir_tests::postgres::Postgres;
+use weir_tests::process::run;
+use weir_tests::traces::{Receiver, Span};
+use weir_tests::wait::{wait_for, wait_until};
+use weir_tests::weir::{Weir, command};
+
+const LIMIT: Duration = Duration::from_secs(40);
+const LINES: u64 = 5;
+/// Of a client that has begun a trace of its own.
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CLIENT: &str = "00f067aa0ba902b7";
+
+async fn pipeline(folder: &Path, postgres: &Postgres, variables: &[(&str, &str)]) -> Result<Weir> {
+    let logs = folder.join("logs");
+    std::fs::create_dir(&logs)?;
+    let create = "create table app_log (line bigint, level text, service text, message text)";
+    sqlx::raw_sql(create).execute(&postgres.pool().await?).await?;
+    let yaml = format!(
+        "connectors:\n\
+         \x20 tail: {{class: file-tail, paths: ['{logs}/app.log'], topic: app, transforms: [{{parse: {{type: json}}}}]}}\n\
+         \x20 rows: {{class: postgres, topics: [app], url: '{url}', table: app_log}}\n\
+         \x20 docs: {{class: search, topics: [app], url: embedded, index: app}}\n",
+        logs = logs.display(),
+        url = postgres.url(),
+    );
+    let weir = Weir::up_with(folder, &[], &yaml, variables).await?;
+    LineWriter::create(&logs.join("app.log"), Format::Json)?.write(LINES)?;
+    Ok(weir)
+}
+
+fn to(receiver: &str) -> [(&str, &str); 2] {
+    [("OTEL_EXPORTER_OTLP_ENDPOINT", receiver), ("OTEL_BSP_SCHEDULE_DELAY", "200")]
+}
+
+fn headers(weir: &Weir, topic: &str) -> Result<String> {
+    kcat(&["-b", &weir.bootstrap(), "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-f", "%h\n"])
+}
+
+fn named<'a>(spans: &'a [Span], trace: &str, name: &str) -> Option<&'a Span> {
+    spans.iter().find(|span| span.trace == trace && span.name == name)
+}
+
+#[tokio::test]
+async fn a_line_is_one_trace_from_the_file_to_the_sinks() -> Result<()> {
+    let (folder, postgres, receiver) = (tempfile::tempdir()?, Postgres::start().await?, Receiver::start().await?);
+    let weir = pipeline(folder.path(), &postgres, &to(&receiver.url)).await?;
+    let names = [
+        "create app",
+        "send app",
+        "Produce app",
+        "append",
+        "commit",
+        "Fetch app",
+        "process app",
+        "put rows",
+        "flush rows",
+        "put docs",
+        "flush docs",
+    ];
+    // The broker's requests are of the trace of their first record.
+    let whole = async || {
+        let spans = receiver.spans();
+        let created = spans.iter().filter(|span| span.name == "create app");
+        let mut traces = created.map(|span| span.trace.clone());
+        let trace = traces.find(|trace| names.iter().all(|name| named(&spans, trace, name).is_some()))?;
+        Some(spans.into_iter().filter(|span| span.trace == trace).collect::<Vec<_>>())
+    };
+    let spans = wait_for("a whole trace", LIMIT, whole).await.with_context(|| format!("{:#?}", receiver.spans()))?;
+    let span = |name: &str| spans.iter().find(|span| span.name == name).with_context(|| name.to_owned());
+    let create = span("create app")?;
+    assert_eq!((create.parent.as_str(), create.service.as_str()), ("", "weir"));
+    assert_eq!(create.attributes["weir.connector"], "tail");
+    for name in ["send app", "Produce app", "Fetch app", "process app"] {
+        assert_eq!(span(name)?.parent, create.id, "{name}");
+        assert_eq!(span(name)?.attributes["messaging.system"], "kafka");
+        assert_eq!(span(name)?.attributes["messaging.destination.name"], "app");
+    }
+    let produce = span("Produce app")?;
+    assert_eq!(span("append")?.parent, produce.id);
+    assert!(span("commit")?.nanos <= produce.nanos);
+    let processes = spans.iter().filter(|span| span.name == "process app");
+    let groups: Vec<_> = processes.map(|span| span.attributes["messaging.consumer.group.name"].as_str()).collect();
+    assert!(groups.contains(&"connect-rows") && groups.contains(&"connect-docs"), "{groups:?}");
+    assert!(headers(&weir, "app")?.contains(&format!("traceparent=00-{}-{}-01", create.trace, create.id)));
+    let metrics = http::text(&format!("{}/metrics", weir.http())).await?;
+    assert!(metrics.contains("weir_trace_spans_dropped_total 0"), "{metrics}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clients_trace_goes_on_and_its_header_stays_as_it_is() -> Result<()> {
+    let (folder, receiver) = (tempfile::tempdir()?, Receiver::start().await?);
+    let weir = Weir::up_with(folder.path(), &[], "", &to(&receiver.url)).await?;
+    let header = format!("traceparent=00-{TRACE}-{CLIENT}-01");
+    let record = folder.path().join("record");
+    std::fs::write(&record, "hello")?;
+    kcat(&["-b", &weir.bootstrap(), "-P", "-t", "orders", "-H", &header, &record.to_string_lossy()])?;
+    assert_eq!(headers(&weir, "orders")?, format!("{header}\n"));
+    let told = async || {
+        let spans = receiver.spans();
+        let requests = ["Produce orders", "Fetch orders"].map(|name| named(&spans, TRACE, name).cloned());
+        requests.into_iter().collect::<Option<Vec<_>>>()
+    };
+    for span in wait_for("the broker's part of the trace", LIMIT, told).await? {
+        assert_eq!(span.parent, CLIENT, "{span:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_fails_is_kept_whatever_is_sampled() -> Result<()> {
+    let (folder, receiver) = (tempfile::tempdir()?, Receiver::start().await?);
+    let [endpoint, delay] = to(&receiver.url);
+    let variables = [endpoint, delay, ("OTEL_TRACES_SAMPLER", "always_off")];
+    let config = ["auto.create.topics.enable: false", "message.max.bytes: 1000"];
+    let weir = Weir::up_with(folder.path(), &config, "", &variables).await?;
+    let mut create = command(&["topics", "create", "small"])?;
+    create.env("WEIR_BOOTSTRAP_SERVER", weir.bootstrap());
+    run(create)?;
+    let record = folder.path().join("record");
+    std::fs::write(&record, "x".repeat(5_000))?;
+    let sent = kcat(&["-b", &weir.bootstrap(), "-P", "-t", "small", &record.to_string_lossy()]);
+    assert!(sent.is_err(), "5,000 bytes were taken");
+    let failed = async || receiver.spans().into_iter().find(|span| span.name == "Produce small");
+    let failed = wait_for("the refused request", LIMIT, failed).await?;
+    assert!(failed.is_error && failed.attributes["error.type"] == "MESSAGE_TOO_LARGE", "{failed:?}");
+    let others = receiver.spans().into_iter().filter(|span| span.parent.is_empty() && !span.is_error).count();
+    assert_eq!(others, 0, "{:#?}", receiver.spans());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_away_costs_spans_and_nothing_else() -> Result<()> {
+    let (folder, postgres) = (tempfile::tempdir()?, Postgres::start().await?);
+    let weir = pipeline(folder.path(), &postgres, &to("http://127.0.0.1:9")).await?;
+    let pool = postgres.pool().await?;
+    let arrived = async || {
+        let counted = sqlx::query_as("select count(*) from app_log").fetch_one(&pool).await;
+        counted.is_ok_and(|(count,): (i64,)| count.unsigned_abs() == LINES)
+    };
+    wait_until("the lines to arrive", LIMIT, arrived).await.with_context(|| weir.log())?;
+    let dropped = async || {
+        let metrics = http::text(&format!("{}/metrics", weir.http())).await.ok()?;
+        let count = metrics.lines().find_map(|line| line.strip_prefix("weir_trace_spans_dropped_total "))?;
+        count.parse::<u64>().ok().filter(|count| *count > 0)
+    };
+    wait_for("spans to be counted as lost", LIMIT, dropped).await?;
+    assert_eq!(weir.log().matches("spans were not taken").count(), 1, "{}", weir.log());
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_traced_unless_it_is_wanted() -> Result<()> {
+    let (folder, postgres) = (tempfile::tempdir()?, Postgres::start().await?);
+    let weir = pipeline(folder.path(), &postgres, &[]).await?;
+    let found = async || headers(&weir, "app").ok().filter(|text| text.lines().count() as u64 == LINES);
+    let headers = wait_for("the lines", LIMIT, found).await?;
+    assert!(!headers.contains("traceparent"), "{headers}");
+    Ok(())
+}
