@@ -128,6 +128,10 @@ async fn levels_and_limits_decide_how_many_series_there_are() -> Result<()> {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum();
         assert!(sum >= 100.0, "{level}: {sum}");
+        // Other people's names know no levels.
+        let compat = http::text(&format!("{}/metrics/compat", weir.http())).await?;
+        assert!(compat.contains("kafka_server_brokertopicmetrics_messagesin_total{topic=\"user_clicks\"} 100\n"));
+        assert!(compat.contains("kafka_log_log_logendoffset{topic=\"user_clicks\",partition=\"2\"} "));
     }
 
     let weir = Weir::up(&folder.path().join("limited"), &["metrics.max.series.per.family: 2"], "").await?;

@@ -2,14 +2,19 @@
 
 use super::table::{Check, ConfigKey, Kind};
 
+pub fn boolean(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("`{text}` is not true or false")),
+    }
+}
+
 /// Checks `text` against the key's kind and bounds; the error says what is wrong, without the key's name.
 pub fn check(key: &ConfigKey, text: &str) -> Result<(), String> {
     let text = text.trim();
     match key.kind {
-        Kind::Boolean => match text.to_ascii_lowercase().as_str() {
-            "true" | "false" => Ok(()),
-            _ => Err(format!("`{text}` is not true or false")),
-        },
+        Kind::Boolean => boolean(text).map(drop),
         Kind::Short => check_integer(key, text, i64::from(i16::MIN), i64::from(i16::MAX)),
         Kind::Int => check_integer(key, text, i64::from(i32::MIN), i64::from(i32::MAX)),
         Kind::Long => check_integer(key, text, i64::MIN, i64::MAX),

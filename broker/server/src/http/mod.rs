@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::config::listeners::parse_host_port;
-use crate::config::value::elements;
+use crate::config::value::{boolean, elements};
 use crate::config::{ConfigError, Property, bad_value};
 use crate::metrics::{Compat, render};
 use crate::net::{BindError, listen};
@@ -58,7 +58,7 @@ pub struct Shown {
 
 /// Reads `metrics.compat`, for a process without a broker.
 pub fn shows_compat(property: &Property) -> Result<bool, ConfigError> {
-    property.value.trim().parse().map_err(|_| bad_value(COMPAT_KEY, property, "neither true nor false".to_owned()))
+    boolean(&property.value).map_err(|reason| bad_value(COMPAT_KEY, property, reason))
 }
 
 /// Reads `http.listeners`, for a process without a broker.

@@ -72,8 +72,11 @@ const ISR_SHRINKS: Family<0> =
     Family::counter("kafka_server_replicamanager_isrshrinks_total", [], "Replicas that fell out of sync.");
 const ISR_EXPANDS: Family<0> =
     Family::counter("kafka_server_replicamanager_isrexpands_total", [], "Replicas that came back in sync.");
-const BROKER_STATE: Family<0> =
-    Family::gauge("kafka_server_kafkaserver_brokerstate", [], "2 recovering its logs, 3 running, 7 shutting down.");
+const BROKER_STATE: Family<0> = Family::gauge(
+    "kafka_server_kafkaserver_brokerstate",
+    [],
+    "3 running, 7 shutting down; there is none while it recovers its logs.",
+);
 const DISK_READ: Family<0> =
     Family::counter("kafka_server_kafkaserver_linux_disk_read_bytes", [], "Bytes that this process made disks read.");
 const DISK_WRITE: Family<0> =
