@@ -6,7 +6,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(or $(WEIR_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir-tools)
 
-.PHONY: help demo test test-chart test-compose test-kube check check-rules fix docs pictures bench build setup-%
+.PHONY: help demo test test-alerts test-chart test-compose test-kube check check-rules fix docs pictures bench build setup-%
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ test-kube: setup-kube ## the Helm chart against a real Kubernetes API server: in
 	@cargo build --locked -p weir
 	@$(TOOLS)/kube/python/bin/python tests/kube/cluster.py
 	@$(TOOLS)/kube/python/bin/python tests/kube/pods.py $(TARGET)/debug/weir
+
+test-alerts: setup-test ## real faults, and the alerts that they raise: 26 of them, thirty processes, two minutes, on a machine that does nothing else
+	@cargo build --locked -p weir
+	@cargo test --locked -p weir-tests --test alerts -- --nocapture
 
 test-compose: setup-compose ## the files of deploy/, and the image and the compose file with a Docker daemon of its own (first time 5 minutes more)
 	@cargo build --locked -p weir
