@@ -33,6 +33,7 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.process = None
+        self.environment = {}
 
     @property
     def address(self):
@@ -48,7 +49,7 @@ class Broker:
     def start(self):
         log = open(self.folder / "log", "ab")
         began = time.time()
-        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.folder)
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.folder, env=os.environ | self.environment)
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

@@ -23,7 +23,7 @@ use crate::config::{BrokerConfig, ConfigError, Properties, Settings, check_prope
 use crate::groups::{self, GroupLags, Groups, OFFSETS_TOPIC, PartitionsLog, StartedLags};
 use crate::http::{self, IsReady, Shown};
 use crate::metadata::{FileMetadataLog, Metadata, OpenMetadataError};
-use crate::metrics::{BrokerState, Metrics, scrape};
+use crate::metrics::{BrokerState, Metrics, register_process, scrape};
 use crate::net::{self, BindError, Bound, Limits};
 use crate::partition::flush::FlusherThreads;
 use crate::partition::{Partitions, RecoverError, Recovered};
@@ -81,8 +81,9 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let (http_addresses, started) = (http.addresses(), StartedLags::default());
     let routes = config.routes.merge(groups::routes(Arc::clone(&started)));
-    let shown =
-        Shown { registry: config.registry.clone(), compat: settings.shows_compat.then(|| config.compat.clone()) };
+    let computed = metrics.computed();
+    let compat = settings.shows_compat.then(|| config.compat.clone());
+    let shown = Shown { registry: config.registry.clone(), computed: computed.clone(), compat };
     http.serve(shown, routes, is_ready(&started, config.is_ready), &tasks, &stop);
     // If the start fails, nothing goes on.
     let starting = stop.clone().drop_guard();
@@ -98,7 +99,7 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
         groups.open(topic.partitions.len());
     }
     let lags = Arc::new(GroupLags::new(groups, Arc::clone(&partitions), settings.groups.lag.clone()));
-    groups::register_metrics(&config.registry, &metrics, &lags)?;
+    groups::add_metrics(&computed, metrics.bounds, &lags);
     let (node_id, log) = (settings.node_id, Box::new(metadata_log));
     let metadata = Metadata::new(config.properties, node_id, image, log, Arc::clone(&partitions))?;
     let advertised = with_bound_ports(&settings.advertised_listeners, &settings.listeners, &bound);
@@ -110,7 +111,8 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
         listener.serve(&cx, &limits, &tasks, &stop, &cut);
     }
     tasks.spawn(background::run(Arc::clone(&cx), stop.clone()));
-    scrape::register(&config.registry, &cx, &limits)?;
+    scrape::add(&computed, &cx, &limits);
+    register_process(&config.registry)?;
     config.compat.show(&cx);
     // The Kafka listeners accept by now: whoever is told that the broker is ready finds it so. It is set once.
     let _ = started.set(Arc::clone(&cx.lags));

@@ -127,7 +127,7 @@ impl Running {
                 let listeners = config.http_listeners(http)?;
                 register_process(&registry)?;
                 let compat = config.shows_compat()?.then(|| compat.clone());
-                let shown = Shown { registry: registry.clone(), compat };
+                let shown = Shown::of(registry.clone(), compat);
                 self.http = Some(Http::start(&listeners, shown, readiness.ask()).await?);
             }
         }

@@ -10,9 +10,11 @@ use super::{LagConfig, LagStatus, PartitionLag, Position};
 /// Samples that a window is divided into.
 const SAMPLES_PER_WINDOW: u32 = 10;
 
+/// The lag was the same from one look to another, both inclusive.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
-    at_ms: i64,
+    from_ms: i64,
+    until_ms: i64,
     lag_records: i64,
 }
 
@@ -28,6 +30,7 @@ struct Rewind {
 pub(super) struct History {
     position: Position,
     observed_ms: i64,
+    /// One for as long as the lag does not change, which is all that most partitions need.
     samples: VecDeque<Sample>,
     /// When the committed offset was last seen to change.
     moved_ms: i64,
@@ -93,12 +96,14 @@ impl History {
 
     fn sample(&mut self, now_ms: i64, window_ms: i64) {
         let spacing_ms = window_ms / i64::from(SAMPLES_PER_WINDOW);
-        if self.samples.back().is_some_and(|last| now_ms - last.at_ms < spacing_ms) {
-            return;
+        let lag_records = self.position.lag_records();
+        match self.samples.back_mut() {
+            Some(last) if now_ms - last.until_ms < spacing_ms => return,
+            Some(last) if last.lag_records == lag_records => last.until_ms = now_ms,
+            _ => self.samples.push_back(Sample { from_ms: now_ms, until_ms: now_ms, lag_records }),
         }
-        self.samples.push_back(Sample { at_ms: now_ms, lag_records: self.position.lag_records() });
         // One beyond the window's begin stays, so that the window is seen whole.
-        while self.samples.get(1).is_some_and(|second| now_ms - second.at_ms >= window_ms) {
+        while self.samples.get(1).is_some_and(|second| now_ms - second.from_ms >= window_ms) {
             self.samples.pop_front();
         }
     }
@@ -124,8 +129,8 @@ impl History {
         let is_worth_it =
             position.lag_records() >= config.warn_min_records && position.lag_ms(now_ms) >= millis(config.warn_min);
         match self.samples.front() {
-            Some(first) if is_worth_it && now_ms - first.at_ms >= window_ms && self.never_fell() => {
-                (LagStatus::Warn, first.at_ms)
+            Some(first) if is_worth_it && now_ms - first.from_ms >= window_ms && self.never_fell() => {
+                (LagStatus::Warn, first.from_ms.max(first.until_ms.min(now_ms - window_ms)))
             }
             _ => (LagStatus::Ok, now_ms),
         }
@@ -136,18 +141,18 @@ impl History {
         lags.chain([self.position.lag_records()]).is_sorted()
     }
 
-    pub(super) fn lag<'a>(&self, partition: &'a TopicPartition) -> PartitionLag<'a> {
+    pub(super) fn lag<'a>(&'a self, partition: &'a TopicPartition) -> PartitionLag<'a> {
         PartitionLag {
             partition,
             position: self.position,
             status: self.status,
             since_ms: self.since_ms,
             lost_records_total: self.lost_records_total,
-            evidence: self.evidence(),
+            history: self,
         }
     }
 
-    fn evidence(&self) -> String {
+    pub(super) fn evidence(&self) -> String {
         let Position { committed_offset, log_start_offset, end_offset, .. } = self.position;
         let (lag, behind) = (self.position.lag_records(), seconds(self.position.lag_ms(self.observed_ms)));
         let unmoved = seconds(self.observed_ms - self.moved_ms);
@@ -155,11 +160,8 @@ impl History {
             LagStatus::Ok if lag == 0 => "has read everything".to_owned(),
             LagStatus::Ok => format!("{lag} records behind, the first of them for {behind}"),
             LagStatus::Warn => {
-                let window = self.samples.front().map_or(0, |first| self.observed_ms - first.at_ms);
-                format!(
-                    "{lag} records behind, and not once fewer in {}: reads slower than records come",
-                    seconds(window)
-                )
+                let since = seconds(self.observed_ms - self.since_ms);
+                format!("{lag} records behind, and not once fewer in {since}: reads slower than records come")
             }
             LagStatus::Rewound => {
                 let (from, to) = self.rewind.map_or((0, 0), |rewind| (rewind.from_offset, rewind.to_offset));

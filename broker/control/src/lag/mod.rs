@@ -122,8 +122,14 @@ pub struct PartitionLag<'a> {
     pub since_ms: i64,
     /// Lost since the tracker knows the group.
     pub lost_records_total: u64,
-    /// Why, in words.
-    pub evidence: String,
+    history: &'a History,
+}
+
+impl PartitionLag<'_> {
+    /// Why it has this status, in words.
+    pub fn evidence(&self) -> String {
+        self.history.evidence()
+    }
 }
 
 /// What is known of a group.
@@ -134,8 +140,21 @@ pub struct GroupLag<'a> {
     pub status: LagStatus,
     /// Since when it has this status.
     pub since_ms: i64,
+    histories: &'a [(TopicPartition, History)],
+}
+
+impl<'a> GroupLag<'a> {
+    /// In the order of their names.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionLag<'a>> + use<'a> {
+        self.histories.iter().map(|(partition, history)| history.lag(partition))
+    }
+
     /// The worst first.
-    pub partitions: Vec<PartitionLag<'a>>,
+    pub fn worst_partitions(&self) -> Vec<PartitionLag<'a>> {
+        let mut partitions: Vec<_> = self.partitions().collect();
+        partitions.sort_by_key(|lag| std::cmp::Reverse((lag.status, lag.position.lag_records())));
+        partitions
+    }
 }
 
 #[derive(Debug)]
@@ -143,7 +162,8 @@ struct Tracked {
     member_count: usize,
     status: LagStatus,
     since_ms: i64,
-    partitions: BTreeMap<TopicPartition, History>,
+    /// In the order of their names.
+    partitions: Vec<(TopicPartition, History)>,
 }
 
 /// All groups of a broker.
@@ -179,25 +199,30 @@ impl LagTracker {
         &mut self,
         now_ms: i64,
         member_count: usize,
-        positions: Vec<(TopicPartition, Position)>,
+        mut positions: Vec<(TopicPartition, Position)>,
         known: Option<Tracked>,
     ) -> Tracked {
-        let (was, since_ms, mut histories) = match known {
+        let (was, since_ms, histories) = match known {
             Some(known) => (Some(known.status), known.since_ms, known.partitions),
-            None => (None, now_ms, BTreeMap::new()),
+            None => (None, now_ms, Vec::new()),
         };
-        let mut partitions = BTreeMap::new();
+        positions.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut histories = histories.into_iter().peekable();
+        let mut partitions = Vec::with_capacity(positions.len());
         for (partition, position) in positions {
             if self.partition_count == LAG_PARTITIONS_MAX {
                 self.dropped_partitions += 1;
                 continue;
             }
             self.partition_count += 1;
-            let mut history = histories.remove(&partition).unwrap_or_else(|| History::new(now_ms, &position));
+            // Both are in order, so what comes before belongs to a partition that is gone.
+            while histories.next_if(|(known, _)| *known < partition).is_some() {}
+            let known = histories.next_if(|(known, _)| *known == partition);
+            let mut history = known.map_or_else(|| History::new(now_ms, &position), |(_, history)| history);
             history.observe(now_ms, &position, member_count, &self.config);
-            partitions.insert(partition, history);
+            partitions.push((partition, history));
         }
-        let worst = partitions.values().max_by_key(|history| history.status());
+        let worst = partitions.iter().map(|(_, history)| history).max_by_key(|history| history.status());
         let status = worst.map_or(LagStatus::Ok, History::status);
         let since_ms = match worst {
             _ if was == Some(status) => since_ms,
@@ -224,9 +249,7 @@ impl LagTracker {
 
 impl Tracked {
     fn lag<'a>(&'a self, group: &'a Arc<str>) -> GroupLag<'a> {
-        let mut partitions: Vec<_> =
-            self.partitions.iter().map(|(partition, history)| history.lag(partition)).collect();
-        partitions.sort_by_key(|lag| std::cmp::Reverse((lag.status, lag.position.lag_records())));
-        GroupLag { group, member_count: self.member_count, status: self.status, since_ms: self.since_ms, partitions }
+        let Self { member_count, status, since_ms, partitions } = self;
+        GroupLag { group, member_count: *member_count, status: *status, since_ms: *since_ms, histories: partitions }
     }
 }

@@ -30,7 +30,7 @@ use weir_types::TopicPartition;
 
 pub(crate) use lag::GroupLags;
 pub(crate) use log::{OffsetsLog, PartitionsLog};
-pub(crate) use metrics::{families as metric_families, register as register_metrics};
+pub(crate) use metrics::{add as add_metrics, families as metric_families};
 pub(crate) use rest::{StartedLags, routes};
 use shard::Shard;
 

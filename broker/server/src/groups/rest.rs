@@ -36,7 +36,7 @@ async fn status(State(lags): State<StartedLags>, Path(group): Path<String>) -> R
     match tracker.group(&group) {
         Some(group) => {
             let mut answer = summary(&group, now_ms);
-            answer["partitions"] = group.partitions.iter().map(|lag| partition(lag, now_ms)).collect();
+            answer["partitions"] = group.worst_partitions().iter().map(|lag| partition(lag, now_ms)).collect();
             Json(answer).into_response()
         }
         None => {
@@ -57,22 +57,23 @@ fn refusal(status: StatusCode, message: &str) -> Response {
 
 /// A group with its worst partition.
 fn summary(group: &GroupLag<'_>, now_ms: i64) -> Value {
-    let worst = group.partitions.first();
-    let lags_ms = group.partitions.iter().map(|lag| lag.position.lag_ms(now_ms));
+    let partitions = group.worst_partitions();
+    let worst = partitions.first();
+    let lags_ms = partitions.iter().map(|lag| lag.position.lag_ms(now_ms));
     json!({
         "group": group.group,
         "status": group.status.as_str(),
         "since_ms": group.since_ms,
         "members": group.member_count,
-        "lag_records": group.partitions.iter().map(|lag| lag.position.lag_records()).sum::<i64>(),
+        "lag_records": partitions.iter().map(|lag| lag.position.lag_records()).sum::<i64>(),
         "lag_seconds": lags_ms.max().unwrap_or(0) as f64 / 1000.0,
-        "lost_records": group.partitions.iter().map(|lag| lag.position.lost_records()).sum::<i64>(),
+        "lost_records": partitions.iter().map(|lag| lag.position.lost_records()).sum::<i64>(),
         "worst": worst.map(|lag| json!({
             "topic": lag.partition.topic,
             "partition": lag.partition.partition,
             "committed_offset": lag.position.committed_offset,
         })),
-        "evidence": worst.map_or("has committed nothing", |lag| lag.evidence.as_str()),
+        "evidence": worst.map_or_else(|| "has committed nothing".to_owned(), PartitionLag::evidence),
     })
 }
 
@@ -90,6 +91,6 @@ fn partition(lag: &PartitionLag<'_>, now_ms: i64) -> Value {
         "lag_records": position.lag_records(),
         "lag_seconds": position.lag_ms(now_ms) as f64 / 1000.0,
         "lost_records": position.lost_records(),
-        "evidence": lag.evidence,
+        "evidence": lag.evidence(),
     })
 }

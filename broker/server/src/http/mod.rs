@@ -28,7 +28,7 @@ use tracing::error;
 use crate::config::listeners::parse_host_port;
 use crate::config::value::{boolean, elements};
 use crate::config::{ConfigError, Property, bad_value};
-use crate::metrics::{Compat, render};
+use crate::metrics::{Compat, Computed, render};
 use crate::net::{BindError, listen};
 use guard::{Guarded, Limits};
 use scrapes::Scrapes;
@@ -52,8 +52,17 @@ pub type IsReady = Arc<dyn Fn() -> bool + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Shown {
     pub registry: Registry,
+    /// What a broker adds to that.
+    pub(crate) computed: Computed,
     /// `None`: `metrics.compat` is off.
     pub compat: Option<Compat>,
+}
+
+impl Shown {
+    /// Of a process without a broker.
+    pub fn of(registry: Registry, compat: Option<Compat>) -> Self {
+        Self { registry, computed: Computed::default(), compat }
+    }
 }
 
 /// Reads `metrics.compat`, for a process without a broker.
@@ -98,7 +107,7 @@ impl BoundHttp {
         stop: &CancellationToken,
     ) {
         let (native, compat) = (Scrapes::default(), Scrapes::default());
-        let Shown { registry, compat: compat_names } = shown;
+        let Shown { registry, computed, compat: compat_names } = shown;
         let app = Router::new()
             .route("/metrics", get(native.answers()))
             .route("/metrics/compat", if compat_names.is_some() { get(compat.answers()) } else { get(compat_off) })
@@ -113,7 +122,7 @@ impl BoundHttp {
                     compat.serve(|| names.render()).await;
                 }
             };
-            tokio::join!(native.serve(|| render(&registry)), compat);
+            tokio::join!(native.serve(|| render(&registry, &computed)), compat);
         };
         let run = move || {
             if let Err(error) = run(self.sockets, &app, limits, scrapes, &stop) {

@@ -17,7 +17,7 @@ async fn serving(limits: Limits, registry: Registry) -> (SocketAddr, tokio_util:
 }
 
 fn shown(registry: Registry) -> Shown {
-    Shown { registry, compat: Some(Compat::default()) }
+    Shown::of(registry, Some(Compat::default()))
 }
 
 async fn ask(address: SocketAddr, path: &str) -> TcpStream {
@@ -152,7 +152,7 @@ async fn other_names_have_a_page_of_their_own_which_says_so_when_it_is_off() {
     ] {
         let bound = bind(&[("127.0.0.1".to_owned(), 0)]).await.unwrap();
         let (address, tasks, stop) = (bound.addresses()[0], TaskTracker::new(), CancellationToken::new());
-        let shown = Shown { registry: Registry::new(), compat };
+        let shown = Shown::of(Registry::new(), compat);
         bound.serve(shown, Router::new(), Arc::new(|| true), &tasks, &stop);
         let _stop = stop.drop_guard();
         let said = answer(address, "/metrics/compat").await;

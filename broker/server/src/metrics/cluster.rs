@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use prometheus::{Error, Registry};
 use weir_control::metadata::{ConfigResource, PartitionImage};
 
-use super::{Bounds, Rows};
+use super::{Bounds, Computed, Rows};
 use crate::api::Context;
 use crate::partition::Partition;
 
@@ -27,10 +26,9 @@ const HEALTH_REASONS: [&str; 5] = [
     "no_controller",
 ];
 
-pub(super) fn register(registry: &Registry, cx: &Arc<Context>) -> Result<(), Error> {
-    let read = Arc::clone(cx);
-    let computed = cx.metrics.computed(&Cluster::new().into_rows(), move || Cluster::read(&read).into_rows())?;
-    registry.register(Box::new(computed))
+pub(super) fn add(computed: &Computed, cx: &Arc<Context>) {
+    let cx = Arc::clone(cx);
+    computed.add(move || Cluster::read(&cx).into_rows());
 }
 
 /// All of them, empty.
@@ -181,8 +179,8 @@ impl Cluster {
         let counts = Counts::of(cx);
         let log_dir_offline = cx.partitions.dir().usage().is_err();
         cluster.describe(cx);
-        cluster.partitions.set(label("online"), f64::from(counts.online));
-        cluster.partitions.set(label("offline"), f64::from(counts.offline));
+        cluster.partitions.add([&"online".into()], f64::from(counts.online));
+        cluster.partitions.add([&"offline".into()], f64::from(counts.offline));
         for (rows, count) in [
             (&mut cluster.under_replicated, counts.under_replicated),
             (&mut cluster.under_min_isr, counts.under_min_isr),
@@ -193,29 +191,29 @@ impl Cluster {
             // The one broker is its own quorum.
             (&mut cluster.active_controller, 1),
         ] {
-            rows.set(Vec::new(), f64::from(count));
+            rows.set(f64::from(count));
         }
         let is_wrong =
             [counts.offline > 0, counts.under_min_isr > 0, counts.under_replicated > 0, log_dir_offline, false];
         for (reason, is_wrong) in HEALTH_REASONS.into_iter().zip(is_wrong) {
-            cluster.health.set(label(reason), f64::from(u8::from(is_wrong)));
+            cluster.health.add([&reason.into()], f64::from(u8::from(is_wrong)));
         }
         // With one replica each there is nothing to fall out of sync, and nobody else to elect.
-        ["shrink", "expand"].into_iter().for_each(|direction| cluster.isr_changes.set(label(direction), 0.0));
-        ["clean", "unclean", "preferred"].into_iter().for_each(|kind| cluster.elections.set(label(kind), 0.0));
+        ["shrink", "expand"].into_iter().for_each(|direction| cluster.isr_changes.add([&direction.into()], 0.0));
+        ["clean", "unclean", "preferred"].into_iter().for_each(|kind| cluster.elections.add([&kind.into()], 0.0));
         let leaders = counts.online as f64;
         for (resource, load) in
             [("leaders", leaders), ("replicas", counts.replicas as f64), ("disk", counts.size_bytes as f64)]
         {
-            cluster.load.set(label(resource), load);
-            cluster.skew.set(label(resource), 1.0);
+            cluster.load.add([&resource.into()], load);
+            cluster.skew.add([&resource.into()], 1.0);
         }
         cluster
     }
 
     fn describe(&mut self, cx: &Context) {
         let rack = cx.settings().rack.clone().unwrap_or_default();
-        self.broker_info.set(vec![cx.node_id.to_string().into(), rack.into()], 1.0);
+        self.broker_info.add([&cx.node_id.to_string().into(), &rack.into()], 1.0);
     }
 
     fn into_rows(self) -> Vec<Rows> {
@@ -236,10 +234,6 @@ impl Cluster {
             self.skew,
         ]
     }
-}
-
-fn label(value: &str) -> Vec<Arc<str>> {
-    vec![value.into()]
 }
 
 /// Every partition that the image has and this broker serves.

@@ -1,4 +1,4 @@
-//! What `/metrics` answers: everything that the process has registered, and how much that is.
+//! What `/metrics` answers: everything that the process has registered and computes, and how much that is.
 
 use std::time::Instant;
 
@@ -6,28 +6,29 @@ use prometheus::core::Collector;
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Encoder, Error, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
+use super::Computed;
+
 /// Series of a histogram besides its buckets: the last bucket, sum and count.
 const HISTOGRAM_SERIES_MORE: usize = 3;
 
 /// In Prometheus's text format, version 0.0.4.
-pub(crate) fn render(registry: &Registry) -> Result<Vec<u8>, Error> {
+pub(crate) fn render(registry: &Registry, computed: &Computed) -> Result<Vec<u8>, Error> {
     let started = Instant::now();
-    let mut families = registry.gather();
-    families.extend(own_families(&families, started)?);
-    // A process that has registered nothing has no series to count.
-    families.retain(|family| !family.get_metric().is_empty());
-    let mut text = Vec::new();
+    let written = computed.page();
+    let mut text = written.text.into_bytes();
+    let families = registry.gather();
     TextEncoder::new().encode(&families, &mut text)?;
-    Ok(text)
-}
-
-fn own_families(families: &[MetricFamily], started: Instant) -> Result<Vec<MetricFamily>, Error> {
     let (series, seconds) = own_collectors()?;
-    for family in families {
-        series.with_label_values(&[family.name()]).set(series_count(family) as f64);
+    let registered = families.iter().map(|family| (family.name(), series_count(family)));
+    for (family, count) in written.series.into_iter().chain(registered) {
+        series.with_label_values(&[family]).set(count as f64);
     }
     seconds.set(started.elapsed().as_secs_f64());
-    Ok([series.collect(), seconds.collect()].concat())
+    let mut own = [series.collect(), seconds.collect()].concat();
+    // A process that has registered nothing has no series to count.
+    own.retain(|family| !family.get_metric().is_empty());
+    TextEncoder::new().encode(&own, &mut text)?;
+    Ok(text)
 }
 
 pub(super) fn own_collectors() -> Result<(GaugeVec, Gauge), Error> {

@@ -2,8 +2,8 @@
 //!
 //! [`Metrics`] holds what is counted as it happens: by topic ([`topics`]) and by API ([`requests`]). The rest is computed
 //! when `/metrics` is asked ([`rows`]): [`scrape`] (partitions, the disk), [`cluster`] (health, replication, balance),
-//! [`runtime`], [`process`], and the groups' own in `groups/metrics`. [`exposition`] writes it all down. [`compat`] shows the
-//! same under the names of Kafka's exporters.
+//! [`runtime`], [`process`], and the groups' own in `groups/metrics`. [`exposition`] writes it all down, with [`page`] for what
+//! is computed. [`compat`] shows the same under the names of Kafka's exporters.
 //!
 //! Invariants: every family is bounded by [`Bounds`]; a series is exported by one broker only (a partition's by its leader, a
 //! group's by its coordinator, the cluster's by the controller); counting takes no lock, and computing none of a partition.
@@ -12,6 +12,7 @@ mod buckets;
 mod cluster;
 mod compat;
 mod exposition;
+mod page;
 mod process;
 mod requests;
 mod rows;
@@ -67,12 +68,22 @@ impl Bounds {
     }
 
     /// Their values.
-    pub(crate) fn topic_values(self, topic: &Arc<str>, partition: i32) -> Vec<Arc<str>> {
-        match self.level {
-            Level::Cluster => Vec::new(),
-            Level::Topic => vec![Arc::clone(topic)],
-            Level::Partition => vec![Arc::clone(topic), partition.to_string().into()],
-        }
+    pub(crate) fn place(self, topic: &Arc<str>, partition: i32) -> Place {
+        let topic = (self.level != Level::Cluster).then(|| Arc::clone(topic));
+        let partition = (self.level == Level::Partition).then(|| partition.to_string().into());
+        Place { topic, partition }
+    }
+}
+
+/// Where something is, as fine as the level says.
+pub(crate) struct Place {
+    topic: Option<Arc<str>>,
+    partition: Option<Arc<str>>,
+}
+
+impl Place {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
+        self.topic.iter().chain(&self.partition)
     }
 }
 
@@ -83,7 +94,8 @@ pub fn families() -> Result<Vec<Box<dyn Collector>>, Error> {
     let mut all = metrics.collectors();
     all.push(Box::new(metrics.dropped_series.clone()));
     for empty in [scrape::families, cluster::families, runtime::families, crate::groups::metric_families] {
-        all.push(Box::new(metrics.computed(&empty(bounds), move || empty(bounds))?));
+        let described: Result<Vec<_>, Error> = empty(bounds).into_iter().map(Rows::described).collect();
+        all.extend(described?);
     }
     let (series, seconds) = exposition::own_collectors()?;
     all.push(Box::new(series));
@@ -230,13 +242,9 @@ impl Metrics {
         self.state.get()
     }
 
-    /// A collector of computed families, whose dropped rows are counted here.
-    pub(crate) fn computed<F: Fn() -> Vec<Rows> + Send + Sync>(
-        &self,
-        empty: &[Rows],
-        read: F,
-    ) -> Result<Computed<F>, Error> {
-        Computed::new(empty, self.bounds, &self.dropped_rows(), read)
+    /// Computed families, whose dropped rows are counted here.
+    pub(crate) fn computed(&self) -> Computed {
+        Computed::new(self.bounds, self.dropped_rows())
     }
 
     /// To say in `weir_metrics_dropped_series` how many rows of one place have no series of their own.

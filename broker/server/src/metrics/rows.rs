@@ -1,43 +1,45 @@
 //! Families that are computed when `/metrics` is asked, and what bounds them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{CounterVec, Error, GaugeVec, Opts};
 
-use super::{Bounds, OTHER};
+use super::Bounds;
+use super::page::{Beyond, Described, Kind, Page, Rest, Written};
 
-/// What becomes of the rows beyond the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beyond {
-    /// They are added up under [`OTHER`].
-    Sum,
-    /// They are left out: their sum means nothing.
-    LeaveOut,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Gauge,
-    Counter,
-}
-
-/// One family: its values by label values, in order, so that the series that are shown stay the same ones.
+/// One family and its rows. Rows of the same label values are one: they are added up or, where a sum means nothing, the
+/// largest counts.
+///
+/// Holds twice as many rows as it may show, at most: those whose label values come first, so that the series that are shown
+/// stay the same ones. Rows come in any order; those that come in order cost least.
 pub(crate) struct Rows {
-    kind: Kind,
-    name: &'static str,
-    help: &'static str,
-    labels: Vec<&'static str>,
-    beyond: Beyond,
-    rows: BTreeMap<Vec<Arc<str>>, f64>,
+    family: Described<Vec<&'static str>>,
+    rows: Vec<Row>,
+    series_max: usize,
+    /// Begins with `series_max` rows in order, beyond which nothing is shown.
+    is_full: bool,
+    rest: Rest,
+    /// The label values of the last row that went there.
+    last_of_rest: Vec<Arc<str>>,
+}
+
+struct Row {
+    values: Vec<Arc<str>>,
+    value: f64,
 }
 
 impl Rows {
     fn new(kind: Kind, name: &'static str, labels: &[&'static str], help: &'static str) -> Self {
-        Self { kind, name, help, labels: labels.to_vec(), beyond: Beyond::Sum, rows: BTreeMap::new() }
+        Self {
+            family: Described { kind, name, help, labels: labels.to_vec(), beyond: Beyond::Sum },
+            rows: Vec::new(),
+            series_max: usize::MAX,
+            is_full: false,
+            rest: Rest::default(),
+            last_of_rest: Vec::new(),
+        }
     }
 
     pub(crate) fn gauge(name: &'static str, labels: &[&'static str], help: &'static str) -> Self {
@@ -49,97 +51,130 @@ impl Rows {
     }
 
     /// Values that mean nothing when they are added up.
-    pub(crate) fn of_each(self) -> Self {
-        Self { beyond: Beyond::LeaveOut, ..self }
+    pub(crate) fn of_each(mut self) -> Self {
+        self.family.beyond = Beyond::LeaveOut;
+        self
     }
 
-    pub(crate) fn set(&mut self, labels: Vec<Arc<str>>, value: f64) {
-        self.rows.insert(labels, value);
+    /// For families with a row per topic, partition or group.
+    pub(crate) fn within(mut self, bounds: Bounds) -> Self {
+        self.series_max = bounds.series_max;
+        self
     }
 
-    pub(crate) fn add(&mut self, labels: Vec<Arc<str>>, value: f64) {
-        *self.rows.entry(labels).or_default() += value;
+    /// The value of a family without labels.
+    pub(crate) fn set(&mut self, value: f64) {
+        self.add([], value);
     }
 
-    /// Of several values the largest counts.
-    pub(crate) fn at_least(&mut self, labels: Vec<Arc<str>>, value: f64) {
-        let shown = self.rows.entry(labels).or_insert(value);
-        *shown = shown.max(value);
-    }
-
-    fn descs(&self) -> Result<Vec<Desc>, Error> {
-        let family = GaugeVec::new(Opts::new(self.name, self.help), &self.labels)?;
-        Ok(family.desc().into_iter().cloned().collect())
-    }
-
-    /// The family, and how many rows have no series of their own.
-    fn collect(&self, series_max: usize) -> Result<(Vec<MetricFamily>, usize), Error> {
-        let opts = Opts::new(self.name, self.help);
-        let families = match self.kind {
-            Kind::Gauge => {
-                let family = GaugeVec::new(opts, &self.labels)?;
-                self.for_each_shown(series_max, |labels, value| family.with_label_values(labels).add(value));
-                family.collect()
-            }
-            Kind::Counter => {
-                let family = CounterVec::new(opts, &self.labels)?;
-                self.for_each_shown(series_max, |labels, value| {
-                    family.with_label_values(labels).inc_by(value.max(0.0));
-                });
-                family.collect()
-            }
-        };
-        Ok((families, self.rows.len().saturating_sub(series_max)))
-    }
-
-    fn for_each_shown(&self, series_max: usize, mut show: impl FnMut(&[&str], f64)) {
-        for (labels, value) in self.rows.iter().take(series_max) {
-            show(&labels.iter().map(|label| &**label).collect::<Vec<_>>(), *value);
+    pub(crate) fn add<'a, V>(&mut self, values: V, value: f64)
+    where
+        V: IntoIterator<Item = &'a Arc<str>>,
+        V::IntoIter: Clone,
+    {
+        let values = values.into_iter();
+        if let Some(last) = self.rows.last_mut()
+            && last.values.iter().eq(values.clone())
+        {
+            merge(self.family.beyond, &mut last.value, value);
+            return;
         }
-        if self.beyond == Beyond::Sum {
-            let other = vec![OTHER; self.labels.len()];
-            self.rows.values().skip(series_max).for_each(|value| show(&other, *value));
+        if self.is_full && values.clone().gt(self.rows[self.series_max - 1].values.iter()) {
+            self.leave_out(values, value);
+            return;
         }
-    }
-}
-
-/// A collector of such families.
-pub(crate) struct Computed<F> {
-    read: F,
-    bounds: Bounds,
-    dropped: Arc<AtomicUsize>,
-    descs: Vec<Desc>,
-}
-
-impl<F: Fn() -> Vec<Rows> + Send + Sync> Computed<F> {
-    /// `empty` are the families without rows; `read` gives them with. `dropped` is told what is beyond the limit.
-    pub(crate) fn new(empty: &[Rows], bounds: Bounds, dropped: &Arc<AtomicUsize>, read: F) -> Result<Self, Error> {
-        let mut descs = Vec::with_capacity(empty.len());
-        for family in empty {
-            descs.extend(family.descs()?);
+        if self.rows.len() / 2 >= self.series_max {
+            self.order();
         }
-        Ok(Self { read, bounds, dropped: Arc::clone(dropped), descs })
-    }
-}
-
-impl<F: Fn() -> Vec<Rows> + Send + Sync> Collector for Computed<F> {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descs.iter().collect()
+        self.rows.push(Row { values: values.cloned().collect(), value });
     }
 
-    fn collect(&self) -> Vec<MetricFamily> {
-        let (mut families, mut dropped) = (Vec::new(), 0);
-        for rows in (self.read)() {
-            match rows.collect(self.bounds.series_max) {
-                Ok((collected, beyond)) => {
-                    families.extend(collected);
-                    dropped += beyond;
+    /// Counts a row, and not each part of it, if its parts come one after another.
+    fn leave_out<'a>(&mut self, values: impl Iterator<Item = &'a Arc<str>> + Clone, value: f64) {
+        if self.last_of_rest.iter().eq(values.clone()) {
+            self.rest.sum += value;
+            return;
+        }
+        self.rest.add(value);
+        self.last_of_rest.clear();
+        self.last_of_rest.extend(values.cloned());
+    }
+
+    /// Puts the rows in order, makes like ones one, and leaves out what is beyond the limit.
+    fn order(&mut self) {
+        let is_in_order = |pair: &[Row]| pair[0].values < pair[1].values;
+        if !self.rows.windows(2).all(is_in_order) {
+            self.rows.sort_by(|a, b| a.values.cmp(&b.values));
+            let beyond = self.family.beyond;
+            self.rows.dedup_by(|row, before| {
+                let is_alike = row.values == before.values;
+                if is_alike {
+                    merge(beyond, &mut before.value, row.value);
                 }
-                Err(error) => tracing::error!(family = rows.name, %error, "a metric was not collected"),
+                is_alike
+            });
+        }
+        if self.rows.len() >= self.series_max {
+            self.is_full = true;
+            for row in self.rows.split_off(self.series_max) {
+                self.leave_out(row.values.iter(), row.value);
             }
         }
-        self.dropped.store(dropped, Ordering::Relaxed);
-        families
+    }
+
+    pub(super) fn write(mut self, page: &mut Page) {
+        self.order();
+        if self.rows.is_empty() {
+            return;
+        }
+        page.family_and_rest(&self.family, self.rows.iter().map(|row| (&row.values, row.value)), self.rest);
+    }
+
+    /// A collector of the family without its values: for its reference.
+    pub(super) fn described(self) -> Result<Box<dyn Collector>, Error> {
+        let opts = Opts::new(self.family.name, self.family.help);
+        Ok(match self.family.kind {
+            Kind::Gauge => Box::new(GaugeVec::new(opts, &self.family.labels)?),
+            Kind::Counter => Box::new(CounterVec::new(opts, &self.family.labels)?),
+        })
+    }
+}
+
+fn merge(beyond: Beyond, into: &mut f64, value: f64) {
+    match beyond {
+        Beyond::Sum => *into += value,
+        Beyond::LeaveOut => *into = into.max(value),
+    }
+}
+
+type Read = Box<dyn Fn() -> Vec<Rows> + Send + Sync>;
+
+/// What computes families, in the order of the page. A process without a broker computes none.
+#[derive(Clone, Default)]
+pub(crate) struct Computed {
+    reads: Arc<Mutex<Vec<Read>>>,
+    series_max: usize,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Computed {
+    /// `dropped` is told how many rows have no series of their own.
+    pub(super) fn new(bounds: Bounds, dropped: Arc<AtomicUsize>) -> Self {
+        Self { reads: Arc::default(), series_max: bounds.series_max, dropped }
+    }
+
+    pub(crate) fn add(&self, read: impl Fn() -> Vec<Rows> + Send + Sync + 'static) {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(read));
+    }
+
+    pub(super) fn page(&self) -> Written {
+        let mut page = Page::new(self.series_max);
+        for read in self.reads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            read().into_iter().for_each(|rows| rows.write(&mut page));
+        }
+        let written = page.finish();
+        self.dropped.store(written.dropped, Ordering::Relaxed);
+        written
     }
 }
 
@@ -148,31 +183,61 @@ mod tests {
     use super::*;
     use crate::metrics::Level;
 
-    fn collected(rows: Rows, series_max: usize) -> Vec<(String, f64)> {
-        let bounds = Bounds { level: Level::Topic, series_max };
-        let dropped = Arc::default();
-        let read = std::sync::Mutex::new(Some(vec![rows]));
-        let computed = Computed::new(&[], bounds, &dropped, move || read.lock().unwrap().take().unwrap()).unwrap();
-        let families = computed.collect();
-        assert_eq!(dropped.load(Ordering::Relaxed), 5);
-        let value = |metric: &prometheus::proto::Metric| metric.get_gauge().get_value();
-        let mut shown: Vec<(String, f64)> =
-            families[0].get_metric().iter().map(|m| (m.get_label()[0].value().to_owned(), value(m))).collect();
-        shown.sort_by(|a, b| a.0.cmp(&b.0));
-        shown
+    const SERIES_MAX: usize = 3;
+
+    /// Label values and values of the page, without the family's name; how many rows are not there.
+    fn shown(rows: Rows) -> (Vec<String>, usize) {
+        let mut page = Page::new(SERIES_MAX);
+        rows.write(&mut page);
+        let written = page.finish();
+        let samples = written.text.lines().filter(|line| !line.starts_with('#'));
+        (samples.map(|line| line.trim_start_matches("weir_group").to_owned()).collect(), written.dropped)
     }
 
-    fn eight(rows: Rows) -> Rows {
-        let mut rows = rows;
-        (0..8).for_each(|n| rows.add(vec![format!("g{n}").into()], 1.0));
-        rows
+    fn of_groups(groups: &[&str]) -> [Rows; 2] {
+        let bounds = Bounds { level: Level::Topic, series_max: SERIES_MAX };
+        let summed = Rows::gauge("weir_group", &["group"], "Members.").within(bounds);
+        let of_each = Rows::gauge("weir_group", &["group"], "Lag.").within(bounds).of_each();
+        [summed, of_each].map(|mut rows| {
+            for (value, group) in (1..).zip(groups) {
+                rows.add([&Arc::from(*group)], f64::from(value));
+            }
+            rows
+        })
     }
 
     #[test]
     fn rows_beyond_the_limit_are_added_up_or_left_out() {
-        let summed = collected(eight(Rows::gauge("weir_group_members", &["group"], "Members.")), 3);
-        assert_eq!((summed.len(), summed.iter().find(|(label, _)| label == OTHER).unwrap().1), (4, 5.0));
-        let of_each = collected(eight(Rows::gauge("weir_group_lag_max_records", &["group"], "Lag.").of_each()), 3);
-        assert_eq!(of_each.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>(), ["g0", "g1", "g2"]);
+        let [summed, of_each] = of_groups(&["a", "b", "c", "d", "e"]);
+        let first = [r#"{group="a"} 1"#, r#"{group="b"} 2"#, r#"{group="c"} 3"#];
+        let other = r#"{group="__other__"} 9"#;
+        assert_eq!(shown(summed), ([&first[..], &[other]].concat().iter().map(ToString::to_string).collect(), 2));
+        assert_eq!(shown(of_each), (first.map(str::to_owned).to_vec(), 2));
+    }
+
+    #[test]
+    fn the_first_ones_are_shown_in_whatever_order_they_come() {
+        let orders: [&[&str]; 3] = [
+            &["h", "g", "f", "e", "d", "c", "b", "a"],
+            &["a", "h", "b", "g", "c", "f", "d", "e"],
+            &["d", "e", "f", "g", "h", "c", "b", "a"],
+        ];
+        for groups in orders {
+            let (samples, dropped) = shown(of_groups(groups).into_iter().next().unwrap());
+            let names: Vec<_> = samples.iter().map(|sample| sample.split('"').nth(1).unwrap()).collect();
+            assert_eq!((names, dropped), (vec!["a", "b", "c", "__other__"], 5), "{groups:?}");
+            let values = samples.iter().map(|sample| sample.rsplit(' ').next().unwrap().parse::<u32>().unwrap());
+            assert_eq!(values.sum::<u32>(), 36, "{groups:?}");
+        }
+    }
+
+    #[test]
+    fn like_rows_are_one_wherever_they_stand() {
+        let [summed, of_each] = of_groups(&["b", "a", "a", "b", "b", "a"]);
+        assert_eq!(shown(summed).0, [r#"{group="a"} 11"#, r#"{group="b"} 10"#]);
+        assert_eq!(shown(of_each).0, [r#"{group="a"} 6"#, r#"{group="b"} 5"#]);
+        // Beyond the limit, too.
+        let [summed, _] = of_groups(&["a", "b", "c", "d", "d", "e", "e", "e"]);
+        assert_eq!(shown(summed).1, 2);
     }
 }

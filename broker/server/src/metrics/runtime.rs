@@ -4,18 +4,17 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use prometheus::{Error, Registry};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::{Bounds, Metrics, Rows};
+use super::{Bounds, Computed, Rows};
 
 /// Ratios are over at least so long; who scrapes more often sees the last one again.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 
 /// Must be called in the runtime that serves requests.
-pub(super) fn register(registry: &Registry, metrics: &Metrics) -> Result<(), Error> {
+pub(super) fn add(computed: &Computed) {
     let threads = Threads::current();
-    registry.register(Box::new(metrics.computed(&rows(None), move || rows(Some(&threads)))?))
+    computed.add(move || rows(Some(&threads)));
 }
 
 /// All of them, empty.
@@ -41,7 +40,7 @@ fn rows(threads: Option<&Threads>) -> Vec<Rows> {
             (&mut tasks, threads.metrics.num_alive_tasks() as f64),
             (&mut queued, threads.metrics.global_queue_depth() as f64),
         ] {
-            rows.set(Vec::new(), value);
+            rows.set(value);
         }
     }
     vec![network, handler, workers, busy, tasks, queued]

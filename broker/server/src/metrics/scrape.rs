@@ -2,28 +2,19 @@
 
 use std::sync::Arc;
 
-use prometheus::{Error, Registry};
-
-use super::{Bounds, Rows};
+use super::{Bounds, Computed, Rows};
 use crate::api::Context;
 use crate::clock::now_ms;
 use crate::net::Limits;
 
-/// Adds what is computed of the broker to the registry.
-pub(crate) fn register(registry: &Registry, cx: &Arc<Context>, limits: &Arc<Limits>) -> Result<(), Error> {
-    let (logs, disk) = (Arc::clone(cx), Arc::clone(cx));
-    let metrics = &cx.metrics;
-    let bounds = metrics.bounds;
-    let computed = metrics.computed(&Logs::new(bounds).into_rows(), move || Logs::read(&logs, bounds).into_rows())?;
-    registry.register(Box::new(computed))?;
-    let computed = metrics.computed(&log_dir(None), move || log_dir(Some(&disk)))?;
-    registry.register(Box::new(computed))?;
-    let limits = Arc::clone(limits);
-    let computed = metrics.computed(&in_flight(None), move || in_flight(Some(&limits)))?;
-    registry.register(Box::new(computed))?;
-    super::cluster::register(registry, cx)?;
-    super::runtime::register(registry, metrics)?;
-    super::process::register(registry)
+/// Adds what is computed of the broker. Must be called in the runtime that serves requests.
+pub(crate) fn add(computed: &Computed, cx: &Arc<Context>, limits: &Arc<Limits>) {
+    let (logs, disk, limits, bounds) = (Arc::clone(cx), Arc::clone(cx), Arc::clone(limits), cx.metrics.bounds);
+    computed.add(move || Logs::read(&logs, bounds).into_rows());
+    computed.add(move || log_dir(Some(&disk)));
+    computed.add(move || in_flight(Some(&limits)));
+    super::cluster::add(computed, cx);
+    super::runtime::add(computed);
 }
 
 /// All of them, empty.
@@ -34,7 +25,7 @@ pub(super) fn families(bounds: Bounds) -> Vec<Rows> {
 fn in_flight(limits: Option<&Limits>) -> Vec<Rows> {
     let mut bytes = Rows::gauge("weir_request_bytes_in_flight", &[], "Bytes of requests being handled.");
     if let Some(limits) = limits {
-        bytes.set(Vec::new(), limits.request_bytes_in_flight() as f64);
+        bytes.set(limits.request_bytes_in_flight() as f64);
     }
     vec![bytes]
 }
@@ -50,14 +41,15 @@ impl Logs {
     fn new(bounds: Bounds) -> Self {
         let labels = bounds.topic_labels();
         Self {
-            size_bytes: Rows::gauge("weir_log_size_bytes", labels, "Bytes of log on disk."),
-            segments: Rows::gauge("weir_log_segments", labels, "Log segments on disk."),
+            size_bytes: Rows::gauge("weir_log_size_bytes", labels, "Bytes of log on disk.").within(bounds),
+            segments: Rows::gauge("weir_log_segments", labels, "Log segments on disk.").within(bounds),
             oldest_age: Rows::gauge(
                 "weir_log_oldest_record_age_seconds",
                 labels,
                 "How long ago the oldest record that can be read was appended.",
             )
-            .of_each(),
+            .of_each()
+            .within(bounds),
             producer_ids: Rows::gauge("weir_producer_ids", &[], "Idempotent producers that partitions remember."),
         }
     }
@@ -68,16 +60,16 @@ impl Logs {
         for topic in cx.partitions.topics() {
             for partition in &topic.partitions {
                 let published = partition.published();
-                let labels = || bounds.topic_values(&topic.name, partition.name.partition);
-                logs.size_bytes.add(labels(), published.size_bytes() as f64);
-                logs.segments.add(labels(), published.segment_count() as f64);
+                let place = bounds.place(&topic.name, partition.name.partition);
+                logs.size_bytes.add(place.values(), published.size_bytes() as f64);
+                logs.segments.add(place.values(), published.segment_count() as f64);
                 producer_ids += published.producer_count();
                 let oldest_ms = partition.append_times().and_then(|times| times.at(published.log_start_offset()));
                 let age = oldest_ms.map_or(0, |oldest_ms| (now_ms - oldest_ms).max(0));
-                logs.oldest_age.at_least(labels(), age as f64 / 1000.0);
+                logs.oldest_age.add(place.values(), age as f64 / 1000.0);
             }
         }
-        logs.producer_ids.set(Vec::new(), producer_ids as f64);
+        logs.producer_ids.set(producer_ids as f64);
         logs
     }
 
@@ -95,15 +87,14 @@ fn log_dir(cx: Option<&Context>) -> Vec<Rows> {
     let mut online = rows("weir_log_dir_online", "1 while the folder's disk answers.");
     if let Some(cx) = cx {
         let folder: Arc<str> = cx.partitions.dir().path().to_string_lossy().into();
-        let labels = || vec![Arc::clone(&folder)];
         let topics = cx.partitions.topics();
         let partitions = topics.iter().flat_map(|topic| &topic.partitions);
-        size.set(labels(), partitions.map(|partition| partition.published().size_bytes() as f64).sum());
+        size.add([&folder], partitions.map(|partition| partition.published().size_bytes() as f64).sum());
         let usage = cx.partitions.dir().usage();
-        online.set(labels(), f64::from(u8::from(usage.is_ok())));
+        online.add([&folder], f64::from(u8::from(usage.is_ok())));
         if let Ok(usage) = usage {
-            free.set(labels(), usage.free_bytes as f64);
-            total.set(labels(), usage.total_bytes as f64);
+            free.add([&folder], usage.free_bytes as f64);
+            total.add([&folder], usage.total_bytes as f64);
         }
     }
     vec![size, free, total, online]

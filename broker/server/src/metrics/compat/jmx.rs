@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::look::{Look, TopicLook};
-use super::page::{Family, Page};
 use crate::api::Context;
 use crate::metrics::cluster::Counts;
+use crate::metrics::page::{Family, Page};
 use crate::metrics::process::ProcessUsage;
 use crate::metrics::topics::TopicTraffic;
 

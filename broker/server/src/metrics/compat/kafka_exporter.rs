@@ -1,8 +1,8 @@
 //! The names of kafka_exporter. Topics, partitions and brokers are shown by the controller, groups by their coordinator.
 
 use super::look::{GroupPosition, Look};
-use super::page::{Family, Page};
 use crate::api::Context;
+use crate::metrics::page::{Family, Page};
 
 const OF_PARTITION: [&str; 2] = ["topic", "partition"];
 const OF_GROUP: [&str; 3] = ["consumergroup", "topic", "partition"];

@@ -1,7 +1,7 @@
 //! The names of kafka-lag-exporter. Its `cluster_name` and `namespace` are the scrape's to add.
 
 use super::look::{GroupPosition, Look};
-use super::page::{Family, Page};
+use crate::metrics::page::{Family, Page};
 
 const OF_GROUP: [&str; 3] = ["group", "topic", "partition"];
 

@@ -107,7 +107,7 @@ fn positions(cx: &Context) -> Vec<GroupPosition> {
     let tracker = cx.lags.look();
     let now_ms = now_ms();
     for group in tracker.groups() {
-        for lag in &group.partitions {
+        for lag in group.partitions() {
             positions.push(GroupPosition {
                 group: Arc::clone(group.group),
                 topic: Arc::clone(&lag.partition.topic),

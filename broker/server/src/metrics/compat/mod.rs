@@ -1,6 +1,6 @@
 //! `/metrics/compat`: the names that other people's dashboards and alerts already use, so that they work unmodified.
 //!
-//! [`look`] is one look at partitions and groups, [`page`] the text format. One file per dialect: [`kafka_exporter`],
+//! [`look`] is one look at partitions and groups. One file per dialect: [`kafka_exporter`],
 //! [`jmx`] with [`requests`], [`lag_exporter`]. Docs: `docs/compat-metrics.md`.
 //!
 //! Invariants: partitions have series of their own whatever `metrics.level` says; `metrics.max.series.per.family` bounds each
@@ -10,7 +10,6 @@ mod jmx;
 mod kafka_exporter;
 mod lag_exporter;
 mod look;
-mod page;
 mod requests;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,10 +17,10 @@ use std::sync::{Arc, OnceLock};
 
 use prometheus::{Encoder, Error, Registry, TextEncoder};
 
+use super::page::Page;
 use super::runtime::Threads;
 use crate::api::Context;
 use look::Look;
-use page::Page;
 use requests::RequestTimes;
 
 /// What the page shows: the broker, once it runs, and what other parts of the process register.
@@ -63,8 +62,8 @@ impl BrokerNames {
         jmx::write(&mut page, cx, &look, self.threads.idle_ratio(std::time::Instant::now()));
         self.times.write(&mut page, cx);
         lag_exporter::write(&mut page, &look);
-        let (text, dropped) = page.finish();
-        self.dropped.store(dropped, Ordering::Relaxed);
-        text
+        let written = page.finish();
+        self.dropped.store(written.dropped, Ordering::Relaxed);
+        written.text
     }
 }

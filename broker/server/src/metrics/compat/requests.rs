@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::page::Page;
 use crate::api::Context;
 use crate::metrics::ApiMetrics;
 use crate::metrics::buckets::Buckets;
+use crate::metrics::page::Page;
 use crate::metrics::requests::PHASES;
 
 /// Requests that are older do not count.

@@ -1,0 +1,271 @@
+"""What watching costs: produce with metrics, scrapes and traces on and off; scrapes of many partitions and groups."""
+import contextlib
+import http.server
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import machine
+from brokers import Weir, free_port
+from wire import wirebench
+from wirebench import request, response, string
+
+PAIRS = 8
+PRODUCE_MIB = 4096
+PARTITIONS, TOPICS, GROUPS = 10_000, 1_000, 1_000
+TOPICS_PER_GROUP = 10
+SCRAPES = 21
+COORDINATOR_LOAD_IN_PROGRESS = 14
+SCRAPERS, SLOW_SCRAPERS = 100, 50
+LATENCY_ROUNDS = 4
+LATENCY_S = 10
+
+
+def traced(folder, receiver_port):
+    """With one request in a hundred told to a receiver of traces."""
+    broker = Weir(folder, "log.flush=os")
+    broker.environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver_port}",
+                          "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+    return broker
+
+
+def text(broker):
+    with urllib.request.urlopen(f"http://127.0.0.1:{broker.http}/metrics", timeout=60) as answer:
+        return answer.read()
+
+
+def value(broker, series):
+    line = next(line for line in text(broker).decode().splitlines() if line.startswith(series + " "))
+    return float(line.rsplit(" ", 1)[1])
+
+
+@contextlib.contextmanager
+def repeated(seconds, call):
+    """`call()` each so many seconds, beside what is measured."""
+    over = threading.Event()
+
+    def run():
+        while not over.wait(seconds):
+            call()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def started(*brokers):
+    for broker in brokers:
+        broker.start()
+    try:
+        yield brokers
+    finally:
+        for broker in brokers:
+            broker.stop()
+            broker.remove()
+
+
+def produced(broker, number):
+    topic = f"bench-{number}"
+    broker.create_topic(topic, 6, "--config", "file.delete.delay.ms=0")
+    machine.warm(broker.folder, PRODUCE_MIB * 5 // 4)
+    run = wirebench("produce", broker, topic, "--mib", str(PRODUCE_MIB))
+    broker.delete_topic(topic)
+    return run
+
+
+def compared(watched, alone, beside=contextlib.nullcontext):
+    """Watched over alone, in throughput and in CPU: medians over pairs, of which each second one begins with the other side."""
+    speed, cpu, best = [], [], 0
+    for number in range(PAIRS + 1):
+        runs = {}
+        for broker in (watched, alone) if number % 2 else (alone, watched):
+            with beside() if broker is watched else contextlib.nullcontext():
+                runs[broker] = produced(broker, number)
+        if number:  # the first pair warms up
+            speed.append(runs[watched]["mib_per_s"] / runs[alone]["mib_per_s"])
+            cpu.append(runs[watched]["broker_cpu_s_per_gib"] / runs[alone]["broker_cpu_s_per_gib"])
+            best = max(best, runs[watched]["mib_per_s"])
+    return {"speed": statistics.median(speed), "speeds": speed, "cpu": statistics.median(cpu), "mib_per_s": best}
+
+
+def metrics(folder):
+    """Every partition a series and a scrape each second, against one series for all and nobody who asks: counting as such
+    cannot be switched off."""
+    watched = Weir(folder / "watched", "log.flush=os", "metrics.level=partition")
+    alone = Weir(folder / "alone", "log.flush=os", "metrics.level=cluster")
+    with started(watched, alone):
+        return compared(watched, alone, lambda: repeated(1, lambda: text(watched)))
+
+
+def traces(folder):
+    """One trace in a hundred, sent to a receiver on this machine, against none."""
+    with receiver() as (port, received):
+        watched, alone = traced(folder / "traced", port), Weir(folder / "alone", "log.flush=os")
+        with started(watched, alone):
+            result = compared(watched, alone)
+            result["exported"] = value(watched, "weir_trace_spans_exported_total")
+            result["dropped"] = value(watched, "weir_trace_spans_dropped_total")
+    return result | {"received_bytes": received[0]}
+
+
+@contextlib.contextmanager
+def receiver():
+    """Takes spans and forgets them."""
+    received = [0]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            received[0] += len(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_address[1], received
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+class Connection:
+    """One request after another, as `wirebench.request` frames them."""
+
+    def __init__(self, broker):
+        self.socket = socket.create_connection(("127.0.0.1", broker.port), 60)
+
+    def ask(self, api, version, body):
+        self.socket.sendall(request(api, version, 1, body))
+        return bytes(response(self.socket))
+
+
+def commit(broker, topics, partitions):
+    """Each group commits offset 0 in every partition of some of the topics. OffsetCommit v2, without a member."""
+    connection = Connection(broker)
+    # The first that asks for a coordinator makes the topic of offsets: FindCoordinator v0.
+    while any(connection.ask(10, 0, string("x"))[4:6]):
+        time.sleep(0.1)
+    each = struct.pack(">i", partitions) + b"".join(struct.pack(">iqh", partition, 0, -1) for partition in range(partitions))
+    for number in range(GROUPS):
+        group, read = f"group-{number:04}", [topics[(number + more) % len(topics)] for more in range(TOPICS_PER_GROUP)]
+        body = string(group) + struct.pack(">i", -1) + string("") + struct.pack(">qi", -1, len(read))
+        body += b"".join(string(topic) + each for topic in read)
+        while error := int.from_bytes(connection.ask(8, 2, body)[-2:], "big"):
+            if error != COORDINATOR_LOAD_IN_PROGRESS:
+                raise SystemExit(f"the commit of {group} was refused: error {error}")
+            time.sleep(0.1)
+
+
+def create_topics(broker, names, partitions):
+    """CreateTopics v2, a hundred at once: Kafka's tool takes a second for each."""
+    connection = Connection(broker)
+    for first in range(0, len(names), 100):
+        some = [string(name) + struct.pack(">ihii", partitions, 1, 0, 0) for name in names[first:first + 100]]
+        connection.ask(19, 2, struct.pack(">i", len(some)) + b"".join(some) + struct.pack(">ib", 60_000, 0))
+
+
+def scrapes(folder):
+    """The page of many partitions and groups: seconds, bytes, and what it adds to a broker that had nothing to do."""
+    broker = Weir(folder / "many", "log.flush=os")
+    broker.start()
+    names = [f"topic-{number:04}" for number in range(TOPICS)]
+    create_topics(broker, names, PARTITIONS // TOPICS)
+    commit(broker, names, PARTITIONS // TOPICS)
+    broker.stop()
+    broker.start()
+    settle(broker)
+    idle_mb = machine.resident_mb(broker.pid)
+    seconds = []
+    for _ in range(SCRAPES):
+        began = time.perf_counter()
+        page = text(broker)
+        seconds.append(time.perf_counter() - began)
+    result = {"first_s": seconds[0], "median_s": statistics.median(seconds[1:]), "max_s": max(seconds), "page_mb": len(page) / 1e6,
+              "series": sum(not line.startswith(b"#") for line in page.splitlines()),
+              "idle_mb": idle_mb, "grown_mb": machine.resident_mb(broker.pid) - idle_mb}
+    broker.stop()
+    broker.remove()
+    return result
+
+
+def settle(broker):
+    """Until it is ready and its memory stays the same."""
+    while True:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{broker.http}/health/ready", timeout=60).close()
+            break
+        time.sleep(0.05)
+    before = 0
+    while (now := machine.resident_mb(broker.pid)) != before:
+        before = now
+        time.sleep(3)
+
+
+def crowd(broker):
+    """Scrapers by the hundred each second, and some that read a byte a second: a process of its own, as they would be."""
+    words = [sys.executable, __file__, "crowd", str(broker.http)]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL)
+
+
+def latency_in_a_crowd(folder):
+    """p50 and p99 of a steady producer, alone and while many scrape."""
+    broker = Weir(folder / "crowd", "log.flush=os")
+    with started(broker):
+        broker.create_topic("bench", 1)
+        sides = {"alone": [], "crowd": []}
+        for number in range(LATENCY_ROUNDS + 1):
+            for side, runs in sides.items():
+                scrapers = crowd(broker) if side == "crowd" else None
+                run = wirebench("latency", broker, "bench", "--seconds", str(LATENCY_S))["acknowledged"]
+                if scrapers:
+                    scrapers.terminate()
+                    scrapers.wait()
+                if number:
+                    runs.append(run)
+        scraped = value(broker, 'weir_requests_total{api="Produce"}')
+    median = lambda side, key: statistics.median(run[key] for run in sides[side])
+    return {side: {key: median(side, key) for key in ("p50_ms", "p99_ms")} for side in sides} | {"requests": scraped}
+
+
+def be_a_crowd(port):
+    """Bounded in time: ends by itself."""
+    until = time.time() + 60
+    ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(SLOW_SCRAPERS)]
+    for s in slow:
+        s.sendall(ask)
+    while time.time() < until:
+        began = time.time()
+        many = [socket.create_connection(("127.0.0.1", port)) for _ in range(SCRAPERS)]
+        for s in many:
+            s.sendall(ask)
+        for s in many:
+            while s.recv(1 << 16):
+                pass
+            s.close()
+        for s in slow:
+            with contextlib.suppress(OSError):
+                s.recv(1)
+        time.sleep(max(0, began + 1 - time.time()))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["crowd"]:
+        be_a_crowd(int(sys.argv[2]))
