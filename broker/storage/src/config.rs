@@ -36,6 +36,8 @@ pub struct LogConfig {
     pub file_delete_delay_ms: u64,
     /// `producer.id.expiration.ms`
     pub producer_id_expiration_ms: u64,
+    /// `log.flush.offset.checkpoint.interval.ms`: how often `append-time-checkpoint` is written, too.
+    pub checkpoint_interval_ms: i64,
 }
 
 impl Default for LogConfig {
@@ -63,6 +65,7 @@ impl Default for LogConfig {
             preallocate: false,
             file_delete_delay_ms: 60_000,
             producer_id_expiration_ms: DAY_MS,
+            checkpoint_interval_ms: 60_000,
         }
     }
 }

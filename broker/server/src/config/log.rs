@@ -26,6 +26,10 @@ pub fn log_config(file: &Properties, node_id: i32, image: &MetadataImage, topic:
     let limit = |name: &str| number(name).and_then(|value| u64::try_from(value).ok());
     let bounded = |name: &str| limit(name).filter(|value| *value < i64::MAX as u64);
     let is_true = |name: &str| text(name).is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let of_broker = |name: &str| {
+        let key = table::find(Scope::Broker, name)?;
+        broker_values(key, layers).into_iter().next().map(|found| found.value)
+    };
     let policy = text("cleanup.policy").unwrap_or_default();
     let defaults = LogConfig::default();
     LogConfig {
@@ -55,9 +59,11 @@ pub fn log_config(file: &Properties, node_id: i32, image: &MetadataImage, topic:
         flush_ms: bounded("flush.ms"),
         preallocate: is_true("preallocate"),
         file_delete_delay_ms: size("file.delete.delay.ms", defaults.file_delete_delay_ms),
-        producer_id_expiration_ms: table::find(Scope::Broker, "producer.id.expiration.ms")
-            .and_then(|key| broker_values(key, layers).into_iter().next())
-            .and_then(|found| found.value.parse().ok())
+        producer_id_expiration_ms: of_broker("producer.id.expiration.ms")
+            .and_then(|text| text.parse().ok())
             .unwrap_or(defaults.producer_id_expiration_ms),
+        checkpoint_interval_ms: of_broker("log.flush.offset.checkpoint.interval.ms")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(defaults.checkpoint_interval_ms),
     }
 }

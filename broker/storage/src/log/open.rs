@@ -109,7 +109,8 @@ impl Log {
         if is_new {
             self.begin_at(self.log_start_offset)?;
         } else {
-            self.append_times.load();
+            let changed_ms = self.active().changed_ms();
+            self.append_times.load(changed_ms, self.config.checkpoint_interval_ms);
         }
         let epochs = checkpoint::read_epochs(&self.folder.named(LEADER_EPOCH_CHECKPOINT));
         let epochs_are_lost = epochs.is_err();

@@ -115,6 +115,9 @@ fn append_times_of_a_folder_without_a_checkpoint_follow_the_segments_timestamps(
     assert!(log.segment_count() > 3);
     log.close(NOW).unwrap();
     std::fs::remove_file(kit.path().join("append-time-checkpoint")).unwrap();
+    // As if it had been made in its own time.
+    let made = std::fs::File::options().write(true).open(kit.path().join("partition.metadata")).unwrap();
+    made.set_modified(std::time::UNIX_EPOCH).unwrap();
     let (log, _) = kit.open(0, true);
     for offset in 0..20 {
         let off_by = log.append_times().at(offset).unwrap() - (1_000_000 + offset * 1000);
