@@ -25,6 +25,7 @@ pub(crate) async fn run(cx: Arc<Context>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = sleep_until(due.next()) => {}
+            () = cx.lags.is_wanted() => due.lag = Instant::now(),
             () = stop.cancelled() => return,
         }
         let (pass_cx, mut passing) = (Arc::clone(&cx), due);
@@ -88,7 +89,12 @@ impl Due {
             }
         }
         if is_due(&mut self.retention, settings.retention_check_interval) {
-            for_each(cx, retain);
+            let mut has_moved = false;
+            for_each(cx, |partition| has_moved |= retain(partition));
+            if has_moved {
+                // Who has lost records is told before it has read on.
+                self.lag = Instant::now();
+            }
         }
         if is_due(&mut self.compaction, settings.cleaner_backoff) && settings.cleaner_enabled {
             let limits = CompactionLimits { memory_bytes_max: settings.cleaner_memory_bytes_max };
@@ -105,9 +111,9 @@ impl Due {
     }
 }
 
-fn for_each(cx: &Context, pass: impl Fn(&Arc<Partition>)) {
+fn for_each(cx: &Context, mut pass: impl FnMut(&Arc<Partition>)) {
     for topic in cx.partitions.topics() {
-        topic.partitions.iter().for_each(&pass);
+        topic.partitions.iter().for_each(&mut pass);
     }
 }
 
@@ -117,16 +123,19 @@ fn roll(partition: &Arc<Partition>) {
     }
 }
 
-fn retain(partition: &Arc<Partition>) {
+/// Whether the log's start has moved.
+fn retain(partition: &Arc<Partition>) -> bool {
+    let mut has_moved = false;
     loop {
         match partition.pass(|log, upto| log.retention_pass(now_ms(), upto)) {
             Some(Ok(report)) => {
                 let (by_time, by_size) = (report.deleted_bytes_by_time, report.deleted_bytes_by_size);
                 partition.metrics.retention_deleted(by_time, by_size, report.deleted_bytes_below_start);
+                has_moved |= report.deleted_segments > 0;
                 if report.has_more {
                     continue;
                 }
-                if report.deleted_segments > 0 {
+                if has_moved {
                     partition.log_start_moved();
                 }
             }
@@ -135,7 +144,7 @@ fn retain(partition: &Arc<Partition>) {
             }
             None => {}
         }
-        return;
+        return has_moved;
     }
 }
 

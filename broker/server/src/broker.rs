@@ -77,6 +77,7 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
 
     let metrics = Arc::new(Metrics::new(settings.metrics)?);
     metrics.register(&config.registry)?;
+    register_process(&config.registry)?;
     metrics.set_state(BrokerState::Recovery);
     let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let (http_addresses, started) = (http.addresses(), StartedLags::default());
@@ -112,7 +113,6 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     }
     tasks.spawn(background::run(Arc::clone(&cx), stop.clone()));
     scrape::add(&computed, &cx, &limits);
-    register_process(&config.registry)?;
     config.compat.show(&cx);
     // The Kafka listeners accept by now: whoever is told that the broker is ready finds it so. It is set once.
     let _ = started.set(Arc::clone(&cx.lags));

@@ -165,9 +165,9 @@ impl Group {
         &self.offsets
     }
 
-    /// Rebalances since this broker coordinates the group, by reason.
-    pub fn rebalances(&self) -> impl Iterator<Item = (RebalanceReason, u64)> {
-        RebalanceReason::ALL.into_iter().zip(self.rebalances)
+    /// Rebalances since this broker coordinates the group, in the order of [`RebalanceReason::ALL`].
+    pub fn rebalances(&self) -> [u64; RebalanceReason::COUNT] {
+        self.rebalances
     }
 
     pub(super) fn set_phase(&mut self, now: Now, phase: Phase) {

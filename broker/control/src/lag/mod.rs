@@ -140,6 +140,8 @@ pub struct GroupLag<'a> {
     pub status: LagStatus,
     /// Since when it has this status.
     pub since_ms: i64,
+    /// Partitions of which nothing is known, because there are more than [`LAG_PARTITIONS_MAX`].
+    pub left_out: usize,
     histories: &'a [(TopicPartition, History)],
 }
 
@@ -164,6 +166,7 @@ struct Tracked {
     since_ms: i64,
     /// In the order of their names.
     partitions: Vec<(TopicPartition, History)>,
+    left_out: usize,
 }
 
 /// All groups of a broker.
@@ -178,10 +181,6 @@ pub struct LagTracker {
 impl LagTracker {
     pub fn new(config: LagConfig) -> Self {
         Self { config, groups: BTreeMap::new(), partition_count: 0, dropped_partitions: 0 }
-    }
-
-    pub fn set_config(&mut self, config: LagConfig) {
-        self.config = config;
     }
 
     /// Takes where all groups stand now. Groups and partitions that are missing are forgotten.
@@ -206,9 +205,11 @@ impl LagTracker {
             Some(known) => (Some(known.status), known.since_ms, known.partitions),
             None => (None, now_ms, Vec::new()),
         };
+        // In that order they are left out, too, so that they stay the same ones.
         positions.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut histories = histories.into_iter().peekable();
         let mut partitions = Vec::with_capacity(positions.len());
+        let dropped_before = self.dropped_partitions;
         for (partition, position) in positions {
             if self.partition_count == LAG_PARTITIONS_MAX {
                 self.dropped_partitions += 1;
@@ -229,7 +230,8 @@ impl LagTracker {
             Some(worst) => worst.since_ms(),
             None => now_ms,
         };
-        Tracked { member_count, status, since_ms, partitions }
+        let left_out = self.dropped_partitions - dropped_before;
+        Tracked { member_count, status, since_ms, partitions, left_out }
     }
 
     pub fn group(&self, group: &str) -> Option<GroupLag<'_>> {
@@ -249,7 +251,7 @@ impl LagTracker {
 
 impl Tracked {
     fn lag<'a>(&'a self, group: &'a Arc<str>) -> GroupLag<'a> {
-        let Self { member_count, status, since_ms, partitions } = self;
-        GroupLag { group, member_count: *member_count, status: *status, since_ms: *since_ms, histories: partitions }
+        let Self { member_count, status, since_ms, ref partitions, left_out } = *self;
+        GroupLag { group, member_count, status, since_ms, left_out, histories: partitions }
     }
 }

@@ -180,5 +180,5 @@ fn what_is_remembered_is_bounded() {
     let position = at(10, 0, 0, 0);
     let positions = (0..).take(LAG_PARTITIONS_MAX + 7).map(|index| (TopicPartition::new("t", index), position));
     tracker.observe(0, vec![Reading { group: "g".into(), member_count: 1, positions: positions.collect() }]);
-    assert_eq!(tracker.dropped_partitions(), 7);
+    assert_eq!((tracker.dropped_partitions(), tracker.group("g").unwrap().left_out), (7, 7));
 }

@@ -46,7 +46,7 @@ impl Context {
         metrics: Arc<Metrics>,
     ) -> Self {
         let api_metrics = super::table_metrics(&metrics);
-        let (producer_ids, groups) = (ProducerIds::default(), Arc::clone(lags.groups()));
+        let (producer_ids, groups) = (ProducerIds::default(), Arc::clone(lags.coordinator()));
         Self { node_id, cluster_id, advertised, metadata, producer_ids, partitions, groups, lags, metrics, api_metrics }
     }
 

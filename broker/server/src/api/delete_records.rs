@@ -29,5 +29,7 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: DeleteRecordsRequ
         });
         DeleteRecordsTopicResult::default().with_partitions(partitions.collect()).with_name(topic.name)
     });
-    DeleteRecordsResponse::default().with_topics(topics.collect())
+    let response = DeleteRecordsResponse::default().with_topics(topics.collect());
+    cx.lags.want();
+    response
 }

@@ -1,12 +1,14 @@
 //! How far groups are behind: what `weir_control::lag` is told of groups and partitions, for metrics, for [`super::rest`],
 //! and now and then by itself, so that its windows fill.
 //!
-//! Takes the groups' locks one after another, and none of a partition's.
+//! Takes the groups' locks one after another, each for as long as it takes to copy a few words of every group, and none of a
+//! partition's.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use weir_control::groups::Group;
+use tokio::sync::Notify;
+use weir_control::groups::{CommittedOffset, Group, GroupState, RebalanceReason};
 use weir_control::lag::{LagConfig, LagTracker, PartitionLag, Position, Reading};
 use weir_types::TopicPartition;
 
@@ -25,15 +27,16 @@ pub(crate) struct GroupLags {
     partitions: Arc<Partitions>,
     tracker: Mutex<LagTracker>,
     look_interval: Duration,
+    wanted: Notify,
 }
 
 impl GroupLags {
     pub(crate) fn new(groups: Arc<Groups>, partitions: Arc<Partitions>, config: LagConfig) -> Self {
         let look_interval = (config.window / LOOKS_PER_WINDOW).max(LOOK_INTERVAL_MIN);
-        Self { groups, partitions, tracker: Mutex::new(LagTracker::new(config)), look_interval }
+        Self { groups, partitions, tracker: Mutex::new(LagTracker::new(config)), look_interval, wanted: Notify::new() }
     }
 
-    pub(crate) fn groups(&self) -> &Arc<Groups> {
+    pub(crate) fn coordinator(&self) -> &Arc<Groups> {
         &self.groups
     }
 
@@ -42,12 +45,32 @@ impl GroupLags {
         self.look_interval
     }
 
-    /// Looks at every group; the tracker as of now. Groups whose partition is not read yet are missing.
+    /// Asks for a look now, because something has happened that the next commit would hide.
+    pub(crate) fn want(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Returns once somebody wants a look. Cancelled, it has taken nothing.
+    pub(crate) async fn is_wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Every group by its name. Groups whose partition is not read yet are missing.
+    pub(crate) fn groups(&self) -> Vec<GroupLook> {
+        let mut groups = Vec::new();
+        self.groups.read_loaded(|group| groups.push(GroupLook::of(group)));
+        groups.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        groups
+    }
+
+    /// Looks at every group; the tracker as of now.
     pub(crate) fn look(&self) -> MutexGuard<'_, LagTracker> {
-        let mut committed = Vec::new();
-        self.groups.read_loaded(|group| committed.push(Committed::of(group)));
-        // The groups' locks are free again: what follows looks at partitions.
-        let readings = committed.into_iter().map(|committed| self.reading(committed)).collect();
+        self.look_at(self.groups())
+    }
+
+    /// The same of groups that were just read.
+    pub(crate) fn look_at(&self, groups: Vec<GroupLook>) -> MutexGuard<'_, LagTracker> {
+        let readings = groups.into_iter().map(|group| self.reading(group)).collect();
         let mut tracker = self.tracker.lock().unwrap_or_else(PoisonError::into_inner);
         tracker.observe(now_ms(), readings);
         tracker
@@ -67,13 +90,15 @@ impl GroupLags {
         [by_time, by_size].into_iter().flatten().reduce(f64::max)
     }
 
-    fn reading(&self, committed: Committed) -> Reading {
-        let Committed { group, member_count, offsets } = committed;
-        let position = |(partition, offset, commit_timestamp_ms): (TopicPartition, i64, i64)| {
-            let found = self.partitions.partition(&partition.topic, partition.partition)?;
-            Some((partition, position(&found, offset, commit_timestamp_ms)?))
+    fn reading(&self, group: GroupLook) -> Reading {
+        let position = |committed: CommittedLook| {
+            let at = &committed.partition;
+            let found = self.partitions.partition(&at.topic, at.partition)?;
+            let position = position(&found, committed.offset, committed.commit_timestamp_ms)?;
+            Some((committed.partition, position))
         };
-        Reading { group, member_count, positions: offsets.into_iter().filter_map(position).collect() }
+        let read = group.offsets.into_iter().filter(|committed| committed.is_read);
+        Reading { group: group.id, member_count: group.member_count, positions: read.filter_map(position).collect() }
     }
 }
 
@@ -90,20 +115,42 @@ fn position(partition: &Partition, committed_offset: i64, commit_timestamp_ms: i
     Some(Position { committed_offset, commit_timestamp_ms, log_start_offset, end_offset, append_time_ms })
 }
 
-/// What a group has committed, copied out of its lock.
-struct Committed {
-    group: Arc<str>,
-    member_count: usize,
-    offsets: Vec<(TopicPartition, i64, i64)>,
+/// A group, copied out of its lock.
+pub(crate) struct GroupLook {
+    pub(crate) id: Arc<str>,
+    pub(crate) state: GroupState,
+    pub(crate) member_count: usize,
+    pub(crate) idle_member_count: usize,
+    /// In the order of [`RebalanceReason::ALL`].
+    pub(crate) rebalances: [u64; RebalanceReason::COUNT],
+    /// By topic and partition.
+    pub(crate) offsets: Vec<CommittedLook>,
 }
 
-impl Committed {
+/// What it has committed in one partition.
+pub(crate) struct CommittedLook {
+    pub(crate) partition: TopicPartition,
+    pub(crate) offset: i64,
+    pub(crate) commit_timestamp_ms: i64,
+    /// Whether somebody may still go on from there.
+    is_read: bool,
+}
+
+impl GroupLook {
     fn of(group: &Group) -> Self {
-        let read = group.offsets().iter().filter(|(partition, _)| group.is_reading(&partition.topic));
+        let committed = |(partition, offset): (&TopicPartition, &CommittedOffset)| CommittedLook {
+            partition: partition.clone(),
+            offset: offset.offset,
+            commit_timestamp_ms: offset.commit_timestamp_ms,
+            is_read: group.is_reading(&partition.topic),
+        };
         Self {
-            group: Arc::clone(group.id()),
+            id: Arc::clone(group.id()),
+            state: group.state(),
             member_count: group.members().len(),
-            offsets: read.map(|(at, offset)| (at.clone(), offset.offset, offset.commit_timestamp_ms)).collect(),
+            idle_member_count: group.idle_member_count(),
+            rebalances: group.rebalances(),
+            offsets: group.offsets().iter().map(committed).collect(),
         }
     }
 }

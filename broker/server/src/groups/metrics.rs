@@ -6,10 +6,10 @@
 use std::iter;
 use std::sync::Arc;
 
-use weir_control::groups::{Group, GroupState};
+use weir_control::groups::{GroupState, RebalanceReason};
 use weir_control::lag::PartitionLag;
 
-use super::lag::GroupLags;
+use super::lag::{GroupLags, GroupLook};
 use crate::clock::now_ms;
 use crate::metrics::{Bounds, Computed, Rows};
 
@@ -27,6 +27,8 @@ struct GroupRows {
     bounds: Bounds,
     /// The values of the label `state`.
     states: [Arc<str>; GroupState::ALL.len()],
+    /// Those of the label `reason`.
+    reasons: [Arc<str>; RebalanceReason::COUNT],
     groups: Rows,
     state: Rows,
     members: Rows,
@@ -51,6 +53,7 @@ impl GroupRows {
         Self {
             bounds,
             states: GroupState::ALL.map(|state| state.as_str().into()),
+            reasons: RebalanceReason::ALL.map(|reason| reason.as_str().into()),
             groups: gauge("weir_groups", &["state"], "Groups that this broker coordinates."),
             state: gauge("weir_group_state", &["group", "state"], "1 for the state that the group is in.").of_each(),
             members: gauge("weir_group_members", of_group, "Members of the group."),
@@ -108,9 +111,11 @@ impl GroupRows {
     fn read(lags: &GroupLags, bounds: Bounds) -> Self {
         let mut rows = Self::new(bounds);
         rows.states.iter().for_each(|state| rows.groups.add([state], 0.0));
-        lags.groups().read_loaded(|group| rows.add(group));
-        let tracker = lags.look();
+        let groups = lags.groups();
+        groups.iter().for_each(|group| rows.add(group));
+        let tracker = lags.look_at(groups);
         let now_ms = now_ms();
+        rows.lag.left_out(tracker.dropped_partitions());
         for group in tracker.groups() {
             rows.lag_status.add([group.group], f64::from(group.status as u8));
             for partition in group.partitions() {
@@ -121,24 +126,24 @@ impl GroupRows {
         rows
     }
 
-    fn add(&mut self, group: &Group) {
-        let id = group.id();
+    fn add(&mut self, group: &GroupLook) {
+        let id = &group.id;
         for (name, state) in self.states.iter().zip(GroupState::ALL) {
-            let is_in_it = group.state() == state;
+            let is_in_it = group.state == state;
             if is_in_it {
                 self.groups.add([name], 1.0);
             }
             self.state.add([id, name], f64::from(u8::from(is_in_it)));
         }
-        self.members.add([id], group.members().len() as f64);
-        self.members_idle.add([id], group.idle_member_count() as f64);
-        for (reason, count) in group.rebalances() {
-            self.rebalances.add([id, &reason.as_str().into()], count as f64);
+        self.members.add([id], group.member_count as f64);
+        self.members_idle.add([id], group.idle_member_count as f64);
+        for (name, count) in self.reasons.iter().zip(group.rebalances) {
+            self.rebalances.add([id, name], count as f64);
         }
-        for (partition, offset) in group.offsets() {
-            let place = self.bounds.place(&partition.topic, partition.partition);
-            self.committed.add(iter::once(id).chain(place.values()), offset.offset as f64);
-            self.last_commit.add([id], offset.commit_timestamp_ms as f64 / 1000.0);
+        for committed in &group.offsets {
+            let place = self.bounds.place(&committed.partition.topic, committed.partition.partition);
+            self.committed.add(iter::once(id).chain(place.values()), committed.offset as f64);
+            self.last_commit.add([id], committed.commit_timestamp_ms as f64 / 1000.0);
         }
     }
 

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use weir_control::lag::{GroupLag, PartitionLag};
+use weir_control::lag::{GroupLag, LAG_PARTITIONS_MAX, PartitionLag};
 
 use super::lag::GroupLags;
 use crate::clock::now_ms;
@@ -73,8 +73,17 @@ fn summary(group: &GroupLag<'_>, now_ms: i64) -> Value {
             "partition": lag.partition.partition,
             "committed_offset": lag.position.committed_offset,
         })),
-        "evidence": worst.map_or_else(|| "has committed nothing".to_owned(), PartitionLag::evidence),
+        "evidence": worst.map_or_else(|| nothing_known(group), PartitionLag::evidence),
     })
+}
+
+fn nothing_known(group: &GroupLag<'_>) -> String {
+    match group.left_out {
+        0 => "has committed nothing".to_owned(),
+        left_out => format!(
+            "not judged: lag is kept for {LAG_PARTITIONS_MAX} partitions of groups, and {left_out} of this group are beyond that"
+        ),
+    }
 }
 
 fn partition(lag: &PartitionLag<'_>, now_ms: i64) -> Value {

@@ -40,6 +40,9 @@ use topics::TopicFamilies;
 
 /// Where series beyond the limit are counted.
 pub(crate) const OTHER: &str = "__other__";
+const DROPPED_SERIES: &str = "weir_metrics_dropped_series";
+const DROPPED_SERIES_HELP: &str =
+    "Rows without series of their own, because there are more than metrics.max.series.per.family.";
 
 /// How fine series are: `metrics.level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +133,8 @@ pub(crate) struct Metrics {
     pub throttle_seconds: Counter,
     connections: IntGaugeVec,
     dropped_series: IntGauge,
-    /// What computed families have dropped, by collector.
-    dropped: std::sync::Mutex<Vec<Arc<AtomicUsize>>>,
+    /// What computed families have dropped, as of the last scrape.
+    computed_dropped: Arc<AtomicUsize>,
     state: IntGauge,
 }
 
@@ -165,11 +168,8 @@ impl Metrics {
                 Opts::new("weir_connections", "Open client connections, by listener."),
                 &["listener"],
             )?,
-            dropped_series: IntGauge::new(
-                "weir_metrics_dropped_series",
-                "Rows without series of their own, because there are more than metrics.max.series.per.family.",
-            )?,
-            dropped: std::sync::Mutex::default(),
+            dropped_series: IntGauge::new(DROPPED_SERIES, DROPPED_SERIES_HELP)?,
+            computed_dropped: Arc::default(),
             state: IntGauge::new("weir_broker_state", "2 recovering its logs, 3 running, 7 shutting down.")?,
         })
     }
@@ -244,18 +244,11 @@ impl Metrics {
 
     /// Computed families, whose dropped rows are counted here.
     pub(crate) fn computed(&self) -> Computed {
-        Computed::new(self.bounds, self.dropped_rows())
-    }
-
-    /// To say in `weir_metrics_dropped_series` how many rows of one place have no series of their own.
-    fn dropped_rows(&self) -> Arc<AtomicUsize> {
-        let dropped = Arc::default();
-        self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Arc::clone(&dropped));
-        dropped
+        Computed::new(self.bounds, Arc::clone(&self.computed_dropped))
     }
 }
 
-/// `weir_metrics_dropped_series`: as of the last scrape for families that are computed.
+/// `weir_metrics_dropped_series`.
 struct Dropped(Arc<Metrics>);
 
 impl Collector for Dropped {
@@ -264,8 +257,7 @@ impl Collector for Dropped {
     }
 
     fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
-        let computed = self.0.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let computed: usize = computed.iter().map(|dropped| dropped.load(Ordering::Relaxed)).sum();
+        let computed = self.0.computed_dropped.load(Ordering::Relaxed);
         self.0.dropped_series.set((self.0.topics.dropped() + computed) as i64);
         self.0.dropped_series.collect()
     }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::OTHER;
+use super::{DROPPED_SERIES, DROPPED_SERIES_HELP, OTHER};
 
 /// Below this, every whole number is a value of its own.
 const WHOLE_MAX: u64 = 1 << 53;
@@ -96,7 +96,7 @@ impl Page {
     pub(super) fn family<L, V>(&mut self, family: &Described<L>, rows: impl IntoIterator<Item = (V, f64)>)
     where
         L: AsRef<[&'static str]>,
-        V: IntoIterator<Item: AsRef<str>>,
+        V: IntoIterator<Item: AsRef<str>> + Clone,
     {
         self.family_and_rest(family, rows, Rest::default());
     }
@@ -109,7 +109,7 @@ impl Page {
         mut rest: Rest,
     ) where
         L: AsRef<[&'static str]>,
-        V: IntoIterator<Item: AsRef<str>>,
+        V: IntoIterator<Item: AsRef<str>> + Clone,
     {
         let labels = family.labels.as_ref();
         let kind = match family.kind {
@@ -117,9 +117,11 @@ impl Page {
             Kind::Counter => "counter",
         };
         self.header(family.name, kind, family.help);
-        let mut shown = 0;
+        let (mut shown, sums) = (0, family.beyond == Beyond::Sum && !labels.is_empty());
         for (values, value) in rows {
-            if shown == self.series_max {
+            // Somebody may name a topic so.
+            let is_other = sums && values.clone().into_iter().all(|value| value.as_ref() == OTHER);
+            if shown == self.series_max || is_other {
                 rest.add(value);
                 continue;
             }
@@ -132,6 +134,11 @@ impl Page {
             self.sample(family.name, labels.iter().map(|label| (label, OTHER)), rest.sum);
         }
         self.series.push((family.name, shown));
+    }
+
+    /// How many rows of the page so far have no series of their own.
+    pub(super) fn own_dropped(&mut self) {
+        self.single(&Family::gauge(DROPPED_SERIES, [], DROPPED_SERIES_HELP), self.dropped as f64);
     }
 
     /// A family without labels.
@@ -205,6 +212,15 @@ mod tests {
                         leader{group=\"a\",topic=\"x\"} 1\nleader{group=\"a\",topic=\"y\"} 2.5\n";
         let series = vec![("lag", 3), ("leader", 2)];
         assert_eq!(page.finish(), Written { text: expected.to_owned(), dropped: 4, series });
+    }
+
+    #[test]
+    fn what_has_the_name_of_the_rest_is_a_part_of_it() {
+        let mut page = Page::new(2);
+        page.family(&LAG, [([OTHER, OTHER], 1.0), ([OTHER, "x"], 2.0), (["b", "x"], 4.0), (["c", "x"], 8.0)]);
+        let text = page.finish().text;
+        assert_eq!(text.matches("lag{group=\"__other__\",topic=\"__other__\"} 9\n").count(), 1, "{text}");
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 3, "{text}");
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl Rows {
         self.rows.push(Row { values: values.cloned().collect(), value });
     }
 
+    /// So many rows more have no series, and nobody knows their values.
+    pub(crate) fn left_out(&mut self, count: usize) {
+        self.rest.count += count;
+    }
+
     /// Counts a row, and not each part of it, if its parts come one after another.
     fn leave_out<'a>(&mut self, values: impl Iterator<Item = &'a Arc<str>> + Clone, value: f64) {
         if self.last_of_rest.iter().eq(values.clone()) {
@@ -124,7 +129,7 @@ impl Rows {
 
     pub(super) fn write(mut self, page: &mut Page) {
         self.order();
-        if self.rows.is_empty() {
+        if self.rows.is_empty() && self.rest.count == 0 {
             return;
         }
         page.family_and_rest(&self.family, self.rows.iter().map(|row| (&row.values, row.value)), self.rest);

@@ -32,6 +32,8 @@ pub(crate) struct TopicMetrics {
     retention_deleted_bytes: [IntCounter; RETENTION_REASONS.len()],
     /// `None` where it has no series of its own.
     labels: Option<Vec<String>>,
+    /// Because there are too many.
+    is_dropped: bool,
     is_forgotten: AtomicBool,
     /// Of the whole topic, whatever the level is.
     pub(super) traffic: Arc<TopicTraffic>,
@@ -84,7 +86,7 @@ impl TopicFamilies {
     /// The counters of a topic, at 0 if it is new.
     pub(super) fn topic(&self, name: &str) -> Arc<TopicMetrics> {
         match self.bounds.level {
-            Level::Cluster | Level::Partition => Arc::new(self.counters(None, Arc::default())),
+            Level::Cluster | Level::Partition => Arc::new(self.counters(None, false, Arc::default())),
             Level::Topic => self.bounded(vec![name.to_owned()], Arc::default()),
         }
     }
@@ -103,10 +105,10 @@ impl TopicFamilies {
             self.shown.fetch_sub(1, Ordering::Relaxed);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        Arc::new(self.counters(is_shown.then_some(labels), traffic))
+        Arc::new(self.counters(is_shown.then_some(labels), !is_shown, traffic))
     }
 
-    fn counters(&self, labels: Option<Vec<String>>, traffic: Arc<TopicTraffic>) -> TopicMetrics {
+    fn counters(&self, labels: Option<Vec<String>>, is_dropped: bool, traffic: Arc<TopicTraffic>) -> TopicMetrics {
         let own: Vec<&str> = match &labels {
             Some(labels) => labels.iter().map(String::as_str).collect(),
             None => self.bounds.topic_labels().iter().map(|_| OTHER).collect(),
@@ -119,6 +121,7 @@ impl TopicFamilies {
             retention_deleted_bytes: RETENTION_REASONS
                 .map(|reason| self.retention_deleted_bytes.with_label_values(&with(reason))),
             labels,
+            is_dropped,
             is_forgotten: AtomicBool::new(false),
             traffic,
         }
@@ -130,7 +133,7 @@ impl TopicFamilies {
             return;
         }
         let Some(labels) = &metrics.labels else {
-            if self.bounds.level == Level::Topic {
+            if metrics.is_dropped {
                 self.dropped.fetch_sub(1, Ordering::Relaxed);
             }
             return;
@@ -251,5 +254,16 @@ mod tests {
         families.topic("e").records_in.inc();
         families.topic("f").records_in.inc();
         assert_eq!(series(&families), [("__other__".to_owned(), 3), ("b".to_owned(), 1), ("e".to_owned(), 1)],);
+    }
+
+    #[test]
+    fn partitions_that_had_no_series_are_not_counted_once_they_are_gone() {
+        let families = families(Level::Partition, 2);
+        let topic = families.topic("a");
+        let partitions: Vec<_> = (0..5).map(|index| families.partition(&topic, "a", index)).collect();
+        assert_eq!(families.dropped(), 3);
+        partitions.iter().for_each(|partition| families.forget(partition));
+        families.forget(&topic);
+        assert_eq!(families.dropped(), 0);
     }
 }

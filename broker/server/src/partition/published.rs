@@ -86,8 +86,10 @@ impl Published {
         self.segment_count.store(log.segment_count(), Ordering::Relaxed);
         self.producer_count.store(log.producer_count(), Ordering::Relaxed);
         let limit = |limit: Option<u64>| limit.and_then(|limit| i64::try_from(limit).ok()).unwrap_or(-1);
-        self.retention_ms.store(limit(log.config().retention_ms), Ordering::Relaxed);
-        self.retention_bytes.store(limit(log.config().retention_bytes), Ordering::Relaxed);
+        // A topic that is only compacted keeps what nothing newer replaces.
+        let retained = |value: Option<u64>| limit(value.filter(|_| log.config().cleanup_delete));
+        self.retention_ms.store(retained(log.config().retention_ms), Ordering::Relaxed);
+        self.retention_bytes.store(retained(log.config().retention_bytes), Ordering::Relaxed);
     }
 }
 

@@ -12,7 +12,6 @@ mod lag_exporter;
 mod look;
 mod requests;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use prometheus::{Encoder, Error, Registry, TextEncoder};
@@ -41,9 +40,8 @@ impl Compat {
     /// Must be called in the runtime that serves requests.
     pub(crate) fn show(&self, cx: &Arc<Context>) {
         let threads = Threads::current();
-        let dropped = cx.metrics.dropped_rows();
         // A broker starts once.
-        let _ = self.broker.set(BrokerNames { cx: Arc::clone(cx), threads, times: RequestTimes::default(), dropped });
+        let _ = self.broker.set(BrokerNames { cx: Arc::clone(cx), threads, times: RequestTimes::default() });
     }
 }
 
@@ -51,7 +49,6 @@ struct BrokerNames {
     cx: Arc<Context>,
     threads: Threads,
     times: RequestTimes,
-    dropped: Arc<AtomicUsize>,
 }
 
 impl BrokerNames {
@@ -62,8 +59,7 @@ impl BrokerNames {
         jmx::write(&mut page, cx, &look, self.threads.idle_ratio(std::time::Instant::now()));
         self.times.write(&mut page, cx);
         lag_exporter::write(&mut page, &look);
-        let written = page.finish();
-        self.dropped.store(written.dropped, Ordering::Relaxed);
-        written.text
+        page.own_dropped();
+        page.finish().text
     }
 }
