@@ -53,6 +53,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if and .Values.connect.enabled .Values.connect.separate -}}true{{- end -}}
 {{- end -}}
 
+{{/* What rules and dashboards call this release: no two in one Kubernetes cluster are the same. */}}
+{{- define "weir.cluster" -}}
+{{- default (printf "%s/%s" .Release.Namespace (include "weir.fullname" .)) .Values.serviceMonitor.cluster -}}
+{{- end -}}
+
 {{/* The one name of the one broker. */}}
 {{- define "weir.brokerHost" -}}
 {{- $full := include "weir.fullname" . -}}
