@@ -18,6 +18,9 @@ from tools import CHART, Failed, KUBERNETES, RELEASE, ROOT, TOOLS, by_kind, rend
 # Properties that the schema lets people add, and the values need not name.
 OPTIONAL = re.compile(r"global|.*\.probes\..*\.(initialDelaySeconds|successThreshold)|.*\.resources\.claims")
 
+# Where links in dashboards lead as they come.
+DOCS = "http://localhost:9464/docs"
+
 
 def lint(_weir):
     for file in values_files():
@@ -74,18 +77,32 @@ def schema_and_values_agree(_weir):
 
 
 def monitoring(_weir):
-    """Rules and dashboards are those of the project, to the letter: their own templates are not the chart's."""
+    """Rules and dashboards are those of the project, to the letter (their own templates are not the chart's), but for where the
+    links lead if docsUrl says so."""
+    monitoring_with("", lambda text: text, lambda text: text)
+    url = "https://docs.example.org/weir"
+    monitoring_with(
+        url,
+        lambda text: text.replace('{{ or $externalLabels.weir_docs "docs" }}', url),
+        lambda text: text.replace(json.dumps(DOCS), json.dumps(url)),
+    )
+
+
+def monitoring_with(docs_url, rule_text, dashboard_text):
+    """What the chart makes of the project's files with a value of docsUrl, against what the test makes of them."""
     everything = CHART / "ci/everything-values.yaml"
-    _, objects = render(everything, "--kube-version", KUBERNETES)
+    rendered, objects = render(everything, "--kube-version", KUBERNETES, "--set", f"docsUrl={docs_url}")
+    if docs_url and (DOCS in rendered or "weir_docs" in rendered):
+        raise Failed(f"links lead elsewhere than to docsUrl, {docs_url}")
     rules = {entry["metadata"]["name"].removeprefix(f"{RELEASE}-"): entry["spec"] for entry in by_kind(objects, "PrometheusRule")}
-    expected = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "dashboards/alerts").glob("*.yml")}
+    expected = {path.stem: yaml.safe_load(rule_text(path.read_text())) for path in (ROOT / "dashboards/alerts").glob("*.yml")}
     if not expected or rules != expected:
         raise Failed(f"PrometheusRules {sorted(rules)} are not the files {sorted(expected)}")
     shown = {}
     for config in by_kind(objects, "ConfigMap"):
         if "grafana_dashboard" in config["metadata"]["labels"]:
             shown.update(config["data"])
-    expected = {path.name: path.read_text() for path in (ROOT / "dashboards").glob("*.json")}
+    expected = {path.name: dashboard_text(path.read_text()) for path in (ROOT / "dashboards").glob("*.json")}
     if {name: json.loads(text) for name, text in shown.items()} != {name: json.loads(text) for name, text in expected.items()}:
         raise Failed(f"the dashboards {sorted(shown)} are not the files {sorted(expected)}")
 

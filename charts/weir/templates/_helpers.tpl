@@ -58,6 +58,25 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- default (printf "%s/%s" .Release.Namespace (include "weir.fullname" .)) .Values.serviceMonitor.cluster -}}
 {{- end -}}
 
+{{/* Files of dashboards/, whose links lead to docsUrl where it is set: list root path */}}
+{{- define "weir.rules" -}}
+{{- $root := index . 0 -}}
+{{- $text := $root.Files.Get (index . 1) -}}
+{{- with $root.Values.docsUrl -}}
+{{- $text = regexReplaceAllLiteral `\{\{[^{}]*\$externalLabels\.weir_docs[^{}]*\}\}` $text . -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}
+
+{{- define "weir.dashboard" -}}
+{{- $root := index . 0 -}}
+{{- $text := $root.Files.Get (index . 1) -}}
+{{- with $root.Values.docsUrl -}}
+{{- $text = replace `"http://localhost:9464/docs"` (quote .) $text -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}
+
 {{/* The one name of the one broker. */}}
 {{- define "weir.brokerHost" -}}
 {{- $full := include "weir.fullname" . -}}
