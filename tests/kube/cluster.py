@@ -125,6 +125,18 @@ def worker_moves(kube):
     uninstall(kube)
 
 
+def search_is_switched_off_and_on(kube):
+    """Beside a separate worker, whose claim would be in the way if it depended on that."""
+    separate = ("--set", "connect.separate=true")
+    release(kube, "install", None, *separate)
+    for enabled in ("false", "true"):
+        release(kube, "upgrade", None, *separate, "--set", f"search.enabled={enabled}")
+        arguments = kube.get("statefulset", f"{RELEASE}-connect", "--namespace", NAMESPACE)["spec"]["template"]["spec"]["containers"][0]["args"]
+        expect(("--search" in arguments) == (enabled == "true"), f"search.enabled={enabled}: the worker runs with {arguments}")
+        services_find_pods(kube)
+    uninstall(kube)
+
+
 def wrong_values_are_refused(kube):
     """Before anything is stored."""
     for wrong in ("broker.replicas=3", "broker.unknown=1", "externalAccess.enabled=true"):
@@ -142,6 +154,8 @@ def main():
             life_of_a_release(kube, file)
         print("kube: the worker moves out and back")
         worker_moves(kube)
+        print("kube: search goes and comes")
+        search_is_switched_off_and_on(kube)
         print("kube: wrong values are refused")
         wrong_values_are_refused(kube)
 

@@ -171,10 +171,9 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
-{{/* A worker keeps everything in topics: without a search node it needs no claim. */}}
+{{/* By persistence alone: a StatefulSet's claims can never change, and a search node may come and go. */}}
 {{- define "weir.claims" -}}
-{{- $keeps := or (eq (index . 1) "broker") (include "weir.hasSearch" .) -}}
-{{- if and $keeps (index (index . 0).Values (index . 1)).persistence.enabled -}}true{{- end -}}
+{{- if (index (index . 0).Values (index . 1)).persistence.enabled -}}true{{- end -}}
 {{- end -}}
 
 {{- define "weir.podTemplate" -}}
