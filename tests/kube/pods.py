@@ -14,7 +14,8 @@ from cluster import pod_of
 from node import Node
 from tools import NAMESPACE, Failed, by_kind, render, run
 
-RECORD = "revision 1 of weir keeps records\n"
+RECORD = "revision 1 of weir keeps records "
+TOPIC = "weir-helm-test"
 INSIDE = "WEIR_PODS_NETWORK"
 
 
@@ -40,11 +41,19 @@ def start(node, objects, name):
     return running
 
 
-def helm_test(node, objects, only=None):
+def helm_test(node, objects):
+    """The record that it sent and received."""
     [pod] = by_kind(objects, "Pod")
-    if only:
-        pod = dict(pod, spec=dict(pod["spec"], initContainers=[]))
-    return node.run_to_end(pod, objects)
+    record = node.run_to_end(pod, objects).splitlines()[-1]
+    expect(record.startswith(RECORD), f"helm test ends with {record}")
+    return record
+
+
+def weir(node, objects, *arguments):
+    """A command in a pod like that of `helm test`."""
+    [pod] = by_kind(objects, "Pod")
+    container = dict(pod["spec"]["containers"][0], command=["weir"], args=list(arguments))
+    return node.run_to_end(dict(pod, spec=dict(pod["spec"], containers=[container])), objects)
 
 
 def end(pod):
@@ -54,25 +63,27 @@ def end(pod):
 
 def everything_in_one_pod(node):
     _, objects = render(None)
-    weir = start(node, objects, "weir")
-    expect(helm_test(node, objects) == RECORD, "helm test has read another record")
-    expect("weir_records_in_total" in weir.get(9464, "/metrics")[1], "there are no metrics")
-    expect(json.loads(weir.get(8083, "/connectors")[1]) == [], "REST has connectors")
-    expect(json.loads(weir.get(9200, "/")[1])["cluster_name"] == "weir", "search does not answer")
-    end(weir)
+    pod = start(node, objects, "weir")
+    record = helm_test(node, objects)
+    expect("weir_records_in_total" in pod.get(9464, "/metrics")[1], "there are no metrics")
+    expect(json.loads(pod.get(8083, "/connectors")[1]) == [], "REST has connectors")
+    expect(json.loads(pod.get(9200, "/")[1])["cluster_name"] == "weir", "search does not answer")
+    end(pod)
     again = start(node, objects, "weir")
-    expect(helm_test(node, objects, only="consume") == RECORD, "the record has not outlived its pod")
+    kept = weir(node, objects, "consume", TOPIC, "--from-beginning", "--exit-at-end")
+    expect(kept == f"{record}\n", f"the record has not outlived its pod: {kept}")
+    expect(helm_test(node, objects) != record, "helm test sends the same again")
     end(again)
 
 
 def worker_in_a_pod_of_its_own(node):
     """It finds the broker by its service, and indexes what goes through it."""
-    connector = json.dumps({"class": "search", "topics": ["weir-helm-test"], "url": "embedded", "index": "tests"})
+    connector = json.dumps({"class": "search", "topics": [TOPIC], "url": "embedded", "index": "tests"})
     _, objects = render(None, "--set", "connect.separate=true", "--set-json", f"connect.connectors.tests={connector}")
     broker = start(node, objects, "weir")
     worker = start(node, objects, "weir-connect")
     expect(broker.get(8083, "/")[0] is None, "the broker's pod has a worker, too")
-    expect(helm_test(node, objects) == RECORD, "helm test has read another record")
+    helm_test(node, objects)
 
     def found():
         status, body = worker.get(9200, "/tests/_search?q=message:keeps")
@@ -94,11 +105,9 @@ def another_rack_and_clients_outside(node):
     workload["spec"]["template"]["metadata"]["labels"]["topology.kubernetes.io/zone"] = "zone-b"
     broker = start(node, objects, "weir")
     expect('rack="zone-b"' in broker.get(9464, "/metrics")[1], "the broker does not know its zone")
-    [pod] = by_kind(objects, "Pod")
-    consume = dict(pod["spec"]["containers"][0], args=["consume", "weir-helm-test", "--bootstrap-server", f"{broker.address}:9094"])
-    outside = dict(pod, spec=dict(pod["spec"], containers=[consume], initContainers=pod["spec"]["initContainers"]))
+    helm_test(node, objects)
     try:
-        node.run_to_end(outside, objects)
+        weir(node, objects, "consume", TOPIC, "--bootstrap-server", f"{broker.address}:9094")
     except Failed as error:
         # Nothing forwards the node's port here: that it is what clients are told is what counts.
         expect("10.88.0.1:30094" in str(error), f"clients outside are told something else: {error}")
@@ -116,12 +125,12 @@ def main():
             return
         os.environ[INSIDE] = "1"
         os.execvp(own_network[0], [*own_network, sys.executable, *sys.argv])
-    weir = pathlib.Path(sys.argv[1]).resolve()
+    binary = pathlib.Path(sys.argv[1]).resolve()
     for case in (everything_in_one_pod, worker_in_a_pod_of_its_own, another_rack_and_clients_outside):
         print(f"pods: {case.__name__.replace('_', ' ')}", flush=True)
         with tempfile.TemporaryDirectory(prefix="weir-pods-") as folder:
             pathlib.Path(folder).chmod(0o755)
-            node = Node(pathlib.Path(folder), weir)
+            node = Node(pathlib.Path(folder), binary)
             try:
                 case(node)
             finally:
