@@ -13,6 +13,11 @@ from tools import TOOLS, environment, run, wait_until
 
 INSIDE = "COMPOSE_TEST_INSIDE"
 NAMESPACES = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+# Debian, from its packages: what the trial runs in, and what images are based on.
+DEBIAN = "debian:packages"
+# Where systemd runs the machine the daemon would have it make control groups, and tell it processes by their numbers: those of
+# its own namespace, which are others on the outside.
+SETTINGS = {"exec-opts": ["native.cgroupdriver=cgroupfs"]}
 START_SECONDS = 60
 STOP_SECONDS = 60
 
@@ -39,7 +44,7 @@ def enter():
 
 
 class CannotStart(Exception):
-    """The machine does not let a daemon run; the text is the end of its log."""
+    """The machine does not let a daemon run, or containers in it; the text is why."""
 
 
 class Engine:
@@ -49,7 +54,7 @@ class Engine:
         socket = f"unix://{self.folder}/docker.sock"
         # The classic builder is in the daemon; the newer one is a plugin that Debian's package lacks.
         self.environment = environment(DOCKER_HOST=socket, DOCKER_CONFIG=str(self.folder), DOCKER_BUILDKIT="0")
-        (self.folder / "daemon.json").write_text("{}")
+        (self.folder / "daemon.json").write_text(json.dumps(SETTINGS))
         self.log_path = self.folder / "dockerd.log"
         command = ["dockerd", "--config-file", self.folder / "daemon.json", "--host", socket, "--pidfile", self.folder / "pid",
                    "--data-root", self.folder / "data", "--exec-root", self.folder / "exec", "--log-level", "warn"]
@@ -57,14 +62,27 @@ class Engine:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def __enter__(self):
-        wait_until("the Docker daemon to answer", self.answers, START_SECONDS)
+        try:
+            wait_until("the Docker daemon to answer", self.answers, START_SECONDS)
+            self.import_image(TOOLS / "debian.tar", DEBIAN)
+            self.try_a_container()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
+
+    def try_a_container(self):
+        """With a published port, as the compose file has them."""
+        tried = self.docker("run", "--rm", "--publish", "127.0.0.1::1", DEBIAN, "true", check=False)
+        if tried.returncode:
+            raise CannotStart(f"no container starts here: {tried.stderr.strip().splitlines()[0]}")
 
     def answers(self):
         if self.process.poll() is not None:
             # It does not put this back itself when it fails.
             run("umount", "--lazy", self.folder / "data", check=False)
-            raise CannotStart(self.log_path.read_text().strip().rpartition("\n")[2])
+            last_line = self.log_path.read_text().strip().rpartition("\n")[2]
+            raise CannotStart(f"no Docker daemon starts here: {last_line}")
         return self.docker("version", check=False).returncode == 0
 
     def __exit__(self, *_):

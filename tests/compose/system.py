@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 
-from engine import CannotStart, Engine, enter, obstacle
+from engine import DEBIAN, CannotStart, Engine, enter, obstacle
 from service import the_unit_runs
 from tools import DEPLOY, ROOT, TOOLS, Failed, environment, expect, run, wait_until
 
@@ -31,6 +31,8 @@ IMAGE_EXTRA_BYTES_MAX = 5 << 20
 # Once the images are there: all services answer, and everything that is to be seen is there.
 UP_SECONDS = 60
 CONNECT_SECONDS = 5
+# The whole workspace, where nothing was compiled before.
+COMPILE_SECONDS_MAX = 1800
 STREAMS = {"access": "access_log", "app": "app_log"}
 
 
@@ -76,7 +78,7 @@ def get_json(port, path):
 
 
 def build_images(engine, folder, weir):
-    engine.import_image(TOOLS / "debian.tar", base_image())
+    engine.docker("tag", DEBIAN, base_image())
     engine.import_image(TOOLS / "servers.tar", SERVERS)
     stand_ins = ROOT / "tests/compose/stand-ins"
     for service, image in re.findall(r"^  (prometheus|alertmanager|postgres):\n    .*?image: (\S+)", compose_text(), re.M | re.S):
@@ -111,7 +113,8 @@ def the_source_in_the_build_context_is_whole(engine, folder):
     for file in source.rglob("*.rs"):
         file.touch()
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or "target")
-    run("cargo", "check", "--quiet", "--offline", "--locked", "-p", "weir", cwd=source, env=environment(CARGO_TARGET_DIR=str(ROOT / target)))
+    run("cargo", "check", "--quiet", "--offline", "--locked", "-p", "weir", cwd=source, env=environment(CARGO_TARGET_DIR=str(ROOT / target)),
+        timeout=COMPILE_SECONDS_MAX)
 
 
 def the_image_is_small_and_says_what_it_is(engine, binary_bytes):
@@ -296,6 +299,6 @@ if __name__ == "__main__":
     try:
         main()
     except CannotStart as error:
-        print(f"compose: not run, since no Docker daemon starts here: {error}")
+        print(f"compose: not run, since {error}")
     except Failed as error:
         sys.exit(str(error))

@@ -12,6 +12,7 @@ TOOLS = pathlib.Path(os.environ.get("WEIR_TOOLS") or CACHE / "weir-tools") / "co
 OURS = ("WEIR_", "DOCKER_", "COMPOSE_", "BUILDKIT_")
 VARIABLES = ("BIND_ADDRESS", "ADVERTISED_HOST", "BASE_IMAGE", "RUST_IMAGE", "REVISION")
 POLL_SECONDS = 0.5
+RUN_SECONDS_MAX = 300
 
 
 class Failed(Exception):
@@ -28,10 +29,14 @@ def environment(**more):
     return kept | {"PATH": f"{TOOLS}/bin:{TOOLS}/python/bin:{os.environ['PATH']}"} | more
 
 
-def run(*command, check=True, env=None, **kwargs):
-    """The output of a command, which is looked for among the tools first."""
+def run(*command, check=True, env=None, timeout=RUN_SECONDS_MAX, **kwargs):
+    """The output of a command, which is looked for among the tools first. It is killed once it takes more seconds than `timeout`."""
     command = [str(part) for part in command]
-    done = subprocess.run(command, capture_output=True, text=True, env=env or environment(), **kwargs)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=env or environment(), timeout=timeout, **kwargs)
+    except subprocess.TimeoutExpired as error:
+        said = "".join((text or b"").decode(errors="replace") for text in (error.stdout, error.stderr))
+        raise Failed(f"{' '.join(command)}: not within {timeout} s\n{said}".rstrip()) from None
     if check and done.returncode != 0:
         raise Failed(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}".rstrip())
     return done
