@@ -1,15 +1,19 @@
 """Runs the unit of deploy/systemd under systemd, in a container that has one, as the README installs it."""
+import re
+
 from tools import DEPLOY, expect, wait_until
 
 NAME = "machine"
 BOOT_SECONDS = 30
 CONFIG = 'broker: {listeners: "PLAINTEXT://localhost:9092"}\nhttp: {listeners: "localhost:9464"}\n'
+WRONG_CONFIG = CONFIG.replace("listeners", "listenerz")
 # What systemd needs to run the sandboxes of its units.
 MAY = ["--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--cgroupns", "private"]
 
 
 def the_unit_runs(engine, folder, weir, image):
-    """It starts, serves, may do no more than it says, and stops; or why systemd does not run in containers here."""
+    """It starts, serves, may do no more than it says, stops, and is not tried again with a wrong configuration; or why systemd does
+    not run in containers here."""
     config = folder / "unit.yaml"
     config.write_text(CONFIG)
     files = {
@@ -33,17 +37,38 @@ def the_unit_runs(engine, folder, weir, image):
         print(f"compose: the unit is not started, since systemd ends here: {engine.docker('logs', NAME).stdout.strip()[-200:]}", flush=True)
         return
     within("systemd-sysusers")
-    within("systemctl", "start", "weir")
-    wait_until("the unit to be ready", lambda: within("weir", "health", check=False).returncode == 0, BOOT_SECONDS)
+    # The end of what the README says to type.
+    within("sh", "-euc", re.search(r"^systemctl daemon-reload.*?(?=^```)", (DEPLOY / "README.md").read_text(), re.M | re.S)[0])
+    it_serves_without_privileges(within)
+    within("systemctl", "stop", "weir")
+    result = value_of(within, "Result")
+    expect(result == "success", f"it stopped with {result}\n{journal(within)}")
+    config.write_text(WRONG_CONFIG)
+    a_wrong_configuration_is_not_tried_again(within)
+    engine.docker("rm", "--force", "--volumes", NAME)
+
+
+def value_of(within, name):
+    return within("systemctl", "show", "--property", name, "--value", "weir").stdout.strip()
+
+
+def journal(within):
+    return within("journalctl", "--unit", "weir").stdout
+
+
+def it_serves_without_privileges(within):
     within("weir", "produce", "orders")
     record = within("weir", "consume", "orders", "--from-beginning", "--exit-at-end").stdout
-    expect(record == "one\n", f"the record came out as {record!r}\n{within('journalctl', '--unit', 'weir').stdout}")
-    process = within("systemctl", "show", "--property", "MainPID", "--value", "weir").stdout.strip()
-    status = dict(line.split(":\t", 1) for line in within("cat", f"/proc/{process}/status").stdout.splitlines() if ":\t" in line)
+    expect(record == "one\n", f"the record came out as {record!r}\n{journal(within)}")
+    status = dict(line.split(":\t", 1) for line in within("cat", f"/proc/{value_of(within, 'MainPID')}/status").stdout.splitlines() if ":\t" in line)
     user = within("id", "--user", "weir").stdout.strip()
     held = status["Uid"].split()[0], int(status["CapBnd"], 16), status["NoNewPrivs"], status["Seccomp"]
     expect(held == (user, 0, "1", "2"), f"its user, capabilities, privileges and filter of system calls are {held}")
-    within("systemctl", "stop", "weir")
-    result = within("systemctl", "show", "--property", "Result", "--value", "weir").stdout.strip()
-    expect(result == "success", f"it stopped with {result}\n{within('journalctl', '--unit', 'weir').stdout}")
-    engine.docker("rm", "--force", "--volumes", NAME)
+
+
+def a_wrong_configuration_is_not_tried_again(within):
+    within("systemctl", "start", "weir", check=False)
+    wait_until("the unit to fail for good", lambda: value_of(within, "ActiveState") == "failed", BOOT_SECONDS)
+    restarts = value_of(within, "NRestarts")
+    expect(restarts == "0", f"it was tried again {restarts} times")
+    expect("unknown key `listenerz`" in journal(within), f"what is wrong is not said:\n{journal(within)}")
