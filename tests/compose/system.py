@@ -101,7 +101,8 @@ def base_image():
 
 
 def the_source_in_the_build_context_is_whole(engine, folder):
-    """What the stage that compiles gets, compiled here as far as types go: a file that .dockerignore keeps out is missed."""
+    """What the stage that compiles gets, compiled here as far as types go: a file that .dockerignore keeps out is missed, and none
+    is there that it should keep out."""
     (folder / "Dockerfile").write_text("FROM scratch\nCOPY . /source\n")
     engine.build(ROOT, "source:context", "--file", folder / "Dockerfile")
     created = engine.docker("create", "source:context", "none").stdout.strip()
@@ -109,6 +110,9 @@ def the_source_in_the_build_context_is_whole(engine, folder):
     source = TOOLS / "source"
     shutil.rmtree(source, ignore_errors=True)
     engine.docker("cp", f"{created}:/source", source)
+    sent = {path.name for path in (*source.iterdir(), *(source / "deploy").iterdir())}
+    surplus = sent - {"Cargo.lock", "Cargo.toml", "broker", "cli", "connect", "docs", "tests", "deploy", "image", "weir"}
+    expect(not surplus, f"the builder gets {', '.join(sorted(surplus))}, too")
     # A file that a macro takes in is none that Cargo looks at.
     for file in source.rglob("*.rs"):
         file.touch()
