@@ -4,10 +4,12 @@
   tests/compose/files.py WEIR     WEIR: the binary
 """
 import json
+import os
 import pathlib
 import re
 import sys
 import tempfile
+import time
 import tomllib
 
 import yaml
@@ -62,6 +64,53 @@ def ports_are_on_the_loopback_unless_told_otherwise():
             expect(port.get("host_ip") == address, f"port {port['published']} is published on {port.get('host_ip')}, not {address}")
 
 
+def every_port_is_a_variable_that_the_readme_tells():
+    told = (DEPLOY / "README.md").read_text()
+    named = re.findall(r"\$\{BIND_ADDRESS:-127\.0\.0\.1\}:\$\{(\w+_PORT):-(\d+)\}:", COMPOSE.read_text())
+    others = {name: str(20000 + index) for index, (name, _) in enumerate(named)}
+    for variables, expected in (({}, dict(named)), (others, others)):
+        services = config(ADVERTISED_HOST="weir.example.org", **variables)["services"]
+        published = [port["published"] for service in services.values() for port in service.get("ports", [])]
+        expect(sorted(published) == sorted(expected.values()), f"ports {sorted(published)} are published with {variables}")
+        urls = {
+            "prometheus": f"--web.external-url=http://weir.example.org:{expected['PROMETHEUS_PORT']}",
+            "alertmanager": f"--web.external-url=http://weir.example.org:{expected['ALERTMANAGER_PORT']}",
+        }
+        for name, url in urls.items():
+            expect(url in services[name]["command"], f"{name} is not told {url}")
+        docs = services["prometheus"]["environment"]["WEIR_DOCS"]
+        expect(docs == f"http://weir.example.org:{expected['METRICS_PORT']}/docs", f"links in alerts lead to {docs}")
+        listeners = services["weir"]["environment"]["WEIR_BROKER_ADVERTISED_LISTENERS"]
+        expect(listeners.endswith(f",HOST://weir.example.org:{expected['KAFKA_PORT']}"), f"clients are told {listeners}")
+    for name, _ in named:
+        expect(f"`{name}`" in told, f"the README does not tell of {name}")
+
+
+def up_waits_for_every_service():
+    """Each has a check, often enough to be waited for; Weir's is its image's."""
+    image = re.search(r"^HEALTHCHECK --interval=(\w+) .*--start-period=(\w+) ", (DEPLOY / "Dockerfile").read_text(), re.M)
+    expect(image and image.groups() == ("5s", "30m"), "Weir is not asked each 5 s, or has no half hour to read its partitions")
+    for name, service in config()["services"].items():
+        expect(name == "weir" or service.get("healthcheck", {}).get("interval") == "5s", f"{name} has no health check each 5 s")
+
+
+def the_generator_is_healthy_while_it_writes():
+    test = config()["services"]["generator"]["healthcheck"]["test"]
+    with tempfile.TemporaryDirectory() as folder:
+        log = pathlib.Path(folder) / "access.log"
+        command = [part.replace("/var/log/weir/access.log", str(log)) for part in test[1:]]
+        expect(str(log) in command[-1], f"it looks at another file: {test}")
+
+        def is_healthy():
+            return run(*command, check=False).returncode == 0
+
+        expect(not is_healthy(), "it is healthy without a log")
+        log.touch()
+        expect(is_healthy(), "it is not healthy while it writes")
+        os.utime(log, (time.time() - 90,) * 2)
+        expect(not is_healthy(), "it is healthy with a log that nobody writes to")
+
+
 def containers_may_do_no_more_than_they_need():
     for name, service in config()["services"].items():
         expect(service.get("security_opt") == ["no-new-privileges:true"], f"{name} may gain privileges")
@@ -97,6 +146,8 @@ def versions_agree():
     expect(defaults["RUST_IMAGE"].startswith(f"rust:{rust}."), f"the Dockerfile has {defaults['RUST_IMAGE']}, Cargo.toml Rust {rust}")
     for argument, value in weir["build"]["args"].items():
         expect(defaults[argument] == value, f"{argument} is {value} in docker-compose.yml, {defaults[argument]} in the Dockerfile")
+    revision = config(REVISION="of-a-test")["services"]["weir"]["build"]["args"]["REVISION"]
+    expect(revision == "of-a-test", f"the build is told revision {revision}")
 
 
 def configurations_of_weir_are_right(weir):
@@ -152,6 +203,9 @@ def main():
     linters_and_schemas()
     images_are_pinned()
     ports_are_on_the_loopback_unless_told_otherwise()
+    every_port_is_a_variable_that_the_readme_tells()
+    up_waits_for_every_service()
+    the_generator_is_healthy_while_it_writes()
     containers_may_do_no_more_than_they_need()
     mounted_files_exist()
     passwords_are_files_and_told_in_the_readme()

@@ -46,8 +46,8 @@ class System:
         self.folder = folder / "deploy"
         (self.folder / "secrets/postgres-password").write_text(f"{PASSWORD}\n")
 
-    def compose(self, *arguments):
-        return run("docker-compose", *arguments, env=self.engine.environment, cwd=self.folder).stdout
+    def compose(self, *arguments, check=True):
+        return run("docker-compose", *arguments, check=check, env=self.engine.environment, cwd=self.folder)
 
     def up(self):
         """How long it took."""
@@ -59,13 +59,13 @@ class System:
         return self.engine.inspect(f"weir-{service}-1")
 
     def weir(self, *arguments):
-        return self.compose("exec", "--no-TTY", "weir", "weir", *arguments)
+        return self.compose("exec", "--no-TTY", "weir", "weir", *arguments).stdout
 
     def query(self, sql):
         """The rows of an answer, over the network with the password of the file."""
         url = "postgresql://weir@127.0.0.1/weir"
         command = ["exec", "--no-TTY", "--env", f"PGPASSWORD={PASSWORD}", "postgres", "psql", "--no-align", "--tuples-only", "--command", sql, url]
-        return [line.split("|") for line in self.compose(*command).splitlines()]
+        return [line.split("|") for line in self.compose(*command).stdout.splitlines()]
 
 
 def get(port, path):
@@ -233,8 +233,47 @@ def clients_outside_of_the_containers_find_the_broker(weir):
 def a_line_that_is_none_reaches_the_receiver_as_an_alert(system):
     system.compose("exec", "--no-TTY", "generator", "sh", "-c", "echo this line is none >> /var/log/weir/access.log")
     alert = wait_until("the alert at the receiver", lambda: re.search(r"^.* FIRING .* WeirDeadLetters: .*access-tail.*$", get(9095, "/"), re.M), UP_SECONDS)
-    expect(alert[0] in system.compose("logs", "--no-log-prefix", "receiver"), "the receiver's log does not show it")
+    expect(alert[0] in system.compose("logs", "--no-log-prefix", "receiver").stdout, "the receiver's log does not show it")
     print(f"compose: {alert[0]}", flush=True)
+
+
+def the_link_in_the_alert_leads_to_its_page():
+    [alert] = [one for one in get_json(9090, "/api/v1/alerts")["data"]["alerts"] if one["labels"]["alertname"] == "WeirDeadLetters"]
+    link = alert["annotations"]["runbook_url"]
+    expect(link == "http://localhost:9464/docs/runbooks/WeirDeadLetters.md", f"the alert's link is {link}")
+    expect("WeirDeadLetters" in get(9464, "/docs/runbooks/WeirDeadLetters.md"), "its page is another")
+
+
+def old_lines_leave_postgres(system):
+    system.query("insert into access_log (line, time) values (-1, now() - interval '25 hours')")
+    [[kept]] = system.query("select count(*) from access_log where line < 0")
+    expect(kept == "0", "a line of yesterday stays")
+
+
+def an_edited_file_is_checked_and_taken(system):
+    """Edited as most editors do it: another file takes its name, and a running container has the one that it started with."""
+    path = system.folder / "weir.yaml"
+    before = path.read_text()
+
+    def edit(text):
+        other = path.with_suffix(".new")
+        other.write_text(text)
+        other.rename(path)
+
+    def check():
+        return system.compose("run", "--rm", "--no-deps", "--no-TTY", "weir", "check", "/etc/weir/weir.yaml", check=False)
+
+    edit(before.replace("log.retention.bytes", "log.retention.bites"))
+    checked = check()
+    expect(checked.returncode == 2 and "`log.retention.bites`" in checked.stdout, f"a wrong file: {checked.returncode} {checked.stdout}{checked.stderr}")
+    edit(before.replace("level: info", "level: warn", 1))
+    checked = check()
+    expect(checked.returncode == 0, f"a right file: {checked.returncode} {checked.stdout}{checked.stderr}")
+    system.compose("restart", "weir")
+    wait_until("Weir to serve again", lambda: system.container("weir")["State"]["Health"]["Status"] == "healthy", UP_SECONDS)
+    taken = system.compose("exec", "--no-TTY", "weir", "cat", "/etc/weir/weir.yaml").stdout
+    expect("level: warn" in taken, "a restart does not take the edited file")
+    edit(before)
 
 
 def weir_stops_within_its_grace(system):
@@ -265,7 +304,7 @@ def count(system, table):
 def every_line_has_arrived_exactly_once(system):
     """After a stop of Weir, a down and an up; lines are numbered from 0."""
     system.compose("stop", "generator")
-    written = int(re.findall(r"wrote lines up to number (\d+)", system.compose("logs", "generator"))[-1]) + 1
+    written = int(re.findall(r"wrote lines up to number (\d+)", system.compose("logs", "generator").stdout)[-1]) + 1
     for stream, table in STREAMS.items():
         wait_until(f"{written} rows in {table}", lambda table=table: count(system, table) >= written, UP_SECONDS)
         wait_until(f"{written} documents of {stream}", lambda stream=stream: documents(stream) >= written, UP_SECONDS)
@@ -295,6 +334,9 @@ def main():
             ports_are_closed_to_others(system)
             clients_outside_of_the_containers_find_the_broker(weir)
             a_line_that_is_none_reaches_the_receiver_as_an_alert(system)
+            the_link_in_the_alert_leads_to_its_page()
+            old_lines_leave_postgres(system)
+            an_edited_file_is_checked_and_taken(system)
             data_survives_down_and_up(system)
             every_line_has_arrived_exactly_once(system)
 

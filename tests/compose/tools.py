@@ -11,6 +11,7 @@ TOOLS = pathlib.Path(os.environ.get("WEIR_TOOLS") or CACHE / "weir-tools") / "co
 # What a person may have set must not decide: the compose file's variables, settings of Weir, another Docker.
 OURS = ("WEIR_", "DOCKER_", "COMPOSE_", "BUILDKIT_")
 VARIABLES = ("BIND_ADDRESS", "ADVERTISED_HOST", "BASE_IMAGE", "RUST_IMAGE", "REVISION")
+PORTS = "_PORT"
 POLL_SECONDS = 0.5
 RUN_SECONDS_MAX = 300
 
@@ -25,7 +26,7 @@ def expect(holds, text):
 
 
 def environment(**more):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name not in VARIABLES}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name not in VARIABLES and not name.endswith(PORTS)}
     return kept | {"PATH": f"{TOOLS}/bin:{TOOLS}/python/bin:{os.environ['PATH']}"} | more
 
 

@@ -27,7 +27,7 @@ fi
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$release //p" | head -n 1)
 in_base="ca-certificates libssl3 zlib1g"
-servers="postgresql prometheus prometheus-alertmanager systemd systemd-sysv"
+servers="postgresql prometheus prometheus-alertmanager systemd systemd-sysv wget"
 stamp="$release $mirror $in_base $servers"
 [ "$stamp" != "$(cat "$out/debian.stamp" 2>/dev/null)" ] || exit 0
 echo "making images of Debian's packages (some minutes)"
