@@ -76,6 +76,29 @@ def schema_and_values_agree(_weir):
     walk(schema, values, "")
 
 
+def every_value_is_tried(_weir):
+    """Each value is set in a unit test or in a file of ci/, so that no switch is one that nobody ever turned."""
+    tried = set()
+    for file in (CHART / "tests").glob("*_test.yaml"):
+        suite = yaml.safe_load(file.read_text())
+        for given in (suite, *suite["tests"]):
+            # Only the first level of `set` is written as a path.
+            for path, value in given.get("set", {}).items():
+                tried |= {(*path.split("."), *rest) for rest in leaves(value)}
+    for file in filter(None, values_files()):
+        tried |= set(leaves(yaml.safe_load(file.read_text())))
+    values = leaves(yaml.safe_load((CHART / "values.yaml").read_text()))
+    if untried := sorted(".".join(leaf) for leaf in values if not any(path[:len(leaf)] == leaf for path in tried)):
+        raise Failed(f"no test sets {', '.join(untried)}")
+
+
+def leaves(value):
+    """The paths to what is no map, or an empty one."""
+    if not isinstance(value, dict) or not value:
+        return [()]
+    return [(key, *rest) for key, child in value.items() for rest in leaves(child)]
+
+
 def monitoring(_weir):
     """Rules and dashboards are those of the project, to the letter (their own templates are not the chart's), but for where the
     links lead if docsUrl says so."""
@@ -124,7 +147,7 @@ def package(_weir):
         raise Failed(f"the packed chart has {', '.join(surplus)}")
 
 
-CHECKS = [lint, unit_tests, schemas, configurations, schema_and_values_agree, monitoring, package]
+CHECKS = [lint, unit_tests, schemas, configurations, schema_and_values_agree, every_value_is_tried, monitoring, package]
 
 
 def main():
