@@ -16,7 +16,7 @@ import yaml
 from tools import CHART, Failed, KUBERNETES, RELEASE, ROOT, TOOLS, by_kind, render, run, values_arguments, values_files, values_name
 
 # Properties that the schema lets people add, and the values need not name.
-OPTIONAL = re.compile(r"global|.*\.probes\..*\.(initialDelaySeconds|successThreshold)|.*\.resources\.claims")
+OPTIONAL = re.compile(r"global|.*\.probes\..*\.(initialDelaySeconds|successThreshold)|.*\.resources\.claims|.*\.affinity\..*")
 
 # Where links in dashboards lead as they come.
 DOCS = "http://localhost:9464/docs"

@@ -1,3 +1,13 @@
+{{/* Of a duration as Prometheus writes it: 1m30s. */}}
+{{- define "weir.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "[0-9]+" . | int64) (index $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+
 {{/* What values can be wrong together, or needs more words than the schema has. */}}
 {{- define "weir.refuseValues" -}}
 {{- if and .Values.search.enabled (not .Values.connect.enabled) -}}
@@ -11,6 +21,11 @@
 {{- end -}}
 {{- if and .Values.broker.rack.fromTopologyLabel (semverCompare "<1.35-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail (printf "broker.rack.fromTopologyLabel: Kubernetes %s does not copy a node's labels to its pods, 1.35 does: say broker.rack.name" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- with .Values.serviceMonitor -}}
+{{- if and .enabled (gt (include "weir.milliseconds" .scrapeTimeout | int64) (include "weir.milliseconds" .interval | int64)) -}}
+{{- fail (printf "serviceMonitor.scrapeTimeout: %s is more than the interval, %s: Prometheus would take neither" .scrapeTimeout .interval) -}}
+{{- end -}}
 {{- end -}}
 {{- range $component := list "broker" "connect" -}}
 {{- with index $.Values $component -}}
