@@ -27,6 +27,9 @@
 {{- fail (printf "serviceMonitor.scrapeTimeout: %s is more than the interval, %s: Prometheus would take neither" .scrapeTimeout .interval) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "networkPolicy.metricsFrom: say where Prometheus is, which serviceMonitor has scrape: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}], or [{podSelector: {}}] for this namespace" -}}
+{{- end -}}
 {{- range $component := list "broker" "connect" -}}
 {{- with index $.Values $component -}}
 {{- if ge (int .drainSeconds) (int .terminationGracePeriodSeconds) -}}

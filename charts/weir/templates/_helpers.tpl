@@ -37,7 +37,9 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 
 {{- define "weir.image" -}}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- with .Values.image -}}
+{{- .repository -}}{{- if .digest -}}@{{ .digest }}{{- else -}}:{{ default $.Chart.AppVersion .tag }}{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "weir.serviceAccountName" -}}
@@ -51,30 +53,6 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 
 {{- define "weir.workerIsSeparate" -}}
 {{- if and .Values.connect.enabled .Values.connect.separate -}}true{{- end -}}
-{{- end -}}
-
-{{/* What rules and dashboards call this release: no two in one Kubernetes cluster are the same. */}}
-{{- define "weir.cluster" -}}
-{{- default (printf "%s/%s" .Release.Namespace (include "weir.fullname" .)) .Values.serviceMonitor.cluster -}}
-{{- end -}}
-
-{{/* Files of dashboards/, whose links lead to docsUrl where it is set: list root path */}}
-{{- define "weir.rules" -}}
-{{- $root := index . 0 -}}
-{{- $text := $root.Files.Get (index . 1) -}}
-{{- with $root.Values.docsUrl -}}
-{{- $text = regexReplaceAllLiteral `\{\{[^{}]*\$externalLabels\.weir_docs[^{}]*\}\}` $text . -}}
-{{- end -}}
-{{- $text -}}
-{{- end -}}
-
-{{- define "weir.dashboard" -}}
-{{- $root := index . 0 -}}
-{{- $text := $root.Files.Get (index . 1) -}}
-{{- with $root.Values.docsUrl -}}
-{{- $text = replace `"http://localhost:9464/docs"` (quote .) $text -}}
-{{- end -}}
-{{- $text -}}
 {{- end -}}
 
 {{/* The one name of the one broker. */}}

@@ -33,7 +33,7 @@ spec:
       spec:
         accessModes: {{ toJson $values.persistence.accessModes }}
         {{- with $values.persistence.storageClass }}
-        storageClassName: {{ . }}
+        storageClassName: {{ . | quote }}
         {{- end }}
         resources: {requests: {storage: {{ $values.persistence.size }}}}
   {{- end }}
@@ -83,6 +83,8 @@ metadata:
     {{- include "weir.labels" . | nindent 4 }}
 spec:
   maxUnavailable: {{ $root.Values.podDisruptionBudget.maxUnavailable }}
+  # A pod that is not ready serves nobody, and may be what the drain is to mend.
+  unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
       {{- include "weir.selectorLabels" . | nindent 6 }}
