@@ -34,9 +34,15 @@
 {{- $external := .Values.externalAccess -}}
 PLAINTEXT://{{ include "weir.brokerHost" . }}:9092
 {{- if $external.enabled -}}
-{{- $port := ternary $external.nodePort $external.port (eq $external.type "NodePort") | int -}}
-,EXTERNAL://{{ default "$(HOST_IP)" $external.host }}:{{ $port }}
+,EXTERNAL://{{ include "weir.externalAddress" (dict "external" $external "node" "$(HOST_IP)") }}
 {{- end -}}
+{{- end -}}
+
+{{/* Where clients outside connect, an address of IPv6 in brackets; node: what is said of the node where no host is named. */}}
+{{- define "weir.externalAddress" -}}
+{{- $host := default .node .external.host -}}
+{{- $isAddress6 := ternary (contains ":" $host) (eq .external.ipFamily "IPv6") (ne .external.host "") -}}
+{{- ternary (printf "[%s]" $host) $host $isAddress6 }}:{{ ternary .external.nodePort .external.port (eq .external.type "NodePort") | int }}
 {{- end -}}
 
 {{/* A NodePort without a host is advertised under the node's address, which only the pod knows. */}}
