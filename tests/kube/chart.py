@@ -13,7 +13,7 @@ import tempfile
 
 import yaml
 
-from tools import CHART, Failed, KUBERNETES, RELEASE, ROOT, TOOLS, by_kind, render, run, values_arguments, values_files, values_name
+from tools import CHART, Failed, KUBERNETES, OLDEST, RELEASE, ROOT, TOOLS, by_kind, render, run, values_arguments, values_files, values_name
 
 # Properties that the schema lets people add, and the values need not name.
 OPTIONAL = re.compile(r"global|.*\.probes\..*\.(initialDelaySeconds|successThreshold)|.*\.resources\.claims|.*\.affinity\..*")
@@ -34,10 +34,15 @@ def unit_tests(_weir):
 
 
 def schemas(_weir):
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    if chart["kubeVersion"] != f">={OLDEST}-0":
+        raise Failed(f"Chart.yaml: kubeVersion is {chart['kubeVersion']}, the oldest schema is of {OLDEST}")
     for file in values_files():
-        text, _ = render(file, "--kube-version", KUBERNETES)
-        version = ("-kubernetes-version", KUBERNETES)
-        run("kubeconform", "-strict", *version, "-schema-location", TOOLS / "schemas", "-", stdin=text)
+        for version in (OLDEST, KUBERNETES):
+            # Only newer ones copy a node's labels.
+            rack = ("--set", "broker.rack.fromTopologyLabel=") if version == OLDEST else ()
+            text, _ = render(file, "--kube-version", version, *rack)
+            run("kubeconform", "-strict", "-kubernetes-version", version, "-schema-location", TOOLS / "schemas", "-", stdin=text)
 
 
 def configurations(weir):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes schemas for kubeconform, which then needs no network: Kubernetes' own from the package kubernetes-validate, and
-those of custom resources from their definitions.
+"""Writes schemas for kubeconform, which then needs no network: Kubernetes' own from the package kubernetes-validate, of the
+newest release that it has and of the oldest that the chart takes, and those of custom resources from their definitions.
 
   schemas.py CRDS OUT     CRDS: a folder of CustomResourceDefinitions
 """
@@ -11,6 +11,9 @@ import sys
 
 import kubernetes_validate
 import yaml
+
+# That of kubeVersion in Chart.yaml.
+OLDEST = "1.30.0"
 
 
 def kubernetes(version, out):
@@ -51,9 +54,9 @@ def custom_resources(definitions, version, out):
 
 def main():
     definitions, out = map(pathlib.Path, sys.argv[1:])
-    version = importlib.metadata.version("kubernetes-validate")
-    kubernetes(version, out)
-    custom_resources(definitions, version, out)
+    for version in (OLDEST, importlib.metadata.version("kubernetes-validate")):
+        kubernetes(version, out)
+        custom_resources(definitions, version, out)
 
 
 if __name__ == "__main__":

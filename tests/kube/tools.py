@@ -9,8 +9,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/weir"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
 TOOLS = pathlib.Path(os.environ.get("WEIR_TOOLS") or CACHE / "weir-tools") / "kube"
-# Of Kubernetes, as the schemas and the API server have it.
-KUBERNETES = next(TOOLS.glob("schemas/v*-standalone")).name.removesuffix("-standalone").removeprefix("v")
+# Releases of Kubernetes: the oldest that the chart takes, and the one that the API server has.
+OLDEST, KUBERNETES = sorted(
+    (path.name.removesuffix("-standalone").removeprefix("v") for path in TOOLS.glob("schemas/v*-standalone")),
+    key=lambda version: [int(part) for part in version.split(".")],
+)
 NAMESPACE = "logs"
 RELEASE = "weir"
 
