@@ -93,7 +93,8 @@ class Pod:
         os.close(block_write)
 
     def connect(self):
-        outside = f"pod{self.address.rsplit('.', 1)[1]}"
+        # Not by its address: the link of an earlier pod goes some time after that.
+        outside = f"pod{self.pid}"
         ip("link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", str(self.pid))
         ip("link", "set", outside, "master", "node", "up")
         ip("addr", "add", f"{self.address}/24", "dev", "eth0", within=self.pid)
