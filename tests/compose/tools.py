@@ -27,7 +27,9 @@ def expect(holds, text):
 
 def environment(**more):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name not in VARIABLES and not name.endswith(PORTS)}
-    return kept | {"PATH": f"{TOOLS}/bin:{TOOLS}/python/bin:{os.environ['PATH']}"} | more
+    # deploy/.env is a person's, too.
+    ours = {"PATH": f"{TOOLS}/bin:{TOOLS}/python/bin:{os.environ['PATH']}", "COMPOSE_DISABLE_ENV_FILE": "1"}
+    return kept | ours | more
 
 
 def run(*command, check=True, env=None, timeout=RUN_SECONDS_MAX, **kwargs):
