@@ -6,26 +6,34 @@ from words import CLUSTER, DISK_FREE, quantile, rate, top
 
 SEVERITIES = states(("critical", "critical", "red"), ("warning", "warning", "orange"))
 FIRING = f'ALERTS{{alertstate="firing",alertname=~"Weir.+",{CLUSTER}}}'
-OBJECTS = ["broker", "instance", "group", "topic", "connector", "task", "log_dir", "index", "family", "resource", "reason"]
+CRITICAL = FIRING.replace("{", '{severity="critical",')
+OBJECTS = ["cluster", "broker", "job", "instance", "api", "group", "topic", "connector", "task", "log_dir", "index", "resource"]
 
 
 def tile(title, description, query, uid, **how):
     return stat(title, description, query, link=(title, dashboard_url(uid)), background=True, none="no data", **how)
 
 
+def first_of(*numbered):
+    """A number for the first of the conditions that holds; a condition is an expression that has an answer, or has none."""
+    return " or ".join(f"vector({number}) and on () ({condition})" for number, condition in numbered) + " or vector(0)"
+
+
 def health():
+    reasons = f"weir_cluster_health_reason{{{CLUSTER}}}"
     return row(
         None, 6,
         stat("Health", """Well while no broker gives a reason why its cluster is not, and no alert fires. The table says which
-             alert, the lanes below which reason.""",
-             f"(2 * max(weir_cluster_health_reason{{{CLUSTER}}}) or vector(4)) + (count({FIRING}) > bool 0 or vector(0))",
+             alert, the lanes below which reason. No rules: Prometheus has none of Weir's, so that no alert can fire.""",
+             first_of((4, f"absent({reasons})"), (3, f"max({reasons}) > 0"), (2, f"count({CRITICAL})"),
+                      (5, "absent(weir:threshold:broker_start_seconds)"), (1, f"count({FIRING})")),
              width=5, background=True,
-             mappings=states((0, "Well", "green"), (1, "Alerts", "orange"), (2, "Not well", "red"), (3, "Not well", "red"),
-                             (4, "No broker answers", "red"), (5, "No broker answers", "red"))),
-        table("What is wrong", """Alerts that fire, and of what. The name leads to the page that says how to see the cause and
-              what to do. Empty when all is well, and when Prometheus does not have Weir's rules.""",
+             mappings=states((0, "Well", "green"), (1, "Warnings", "orange"), (2, "Critical", "red"), (3, "Not well", "red"),
+                             (4, "No broker answers", "red"), (5, "No rules", "yellow"))),
+        table("What is wrong", """Alerts that fire, critical ones first, and of what. The name leads to the page that says how to
+              see the cause and what to do. Empty when all is well, and when Prometheus does not have Weir's rules.""",
               {"for": f"time() - (ALERTS_FOR_STATE{{{CLUSTER}}} and ignoring (alertstate) {FIRING})"},
-              by=["severity", "alertname", *OBJECTS], width=19, sort="severity", none="Nothing fires.",
+              by=["severity", "alertname", *OBJECTS], width=19, sort=("severity", False), none="Nothing fires.",
               overrides=[
                   column("severity", mappings=SEVERITIES, width=90),
                   column("alertname", width=220, link=to("What to do", "${docs}/runbooks/${__value.raw}.md")),
@@ -65,9 +73,9 @@ def reasons():
         timeline("Reasons, over time", "A lane for each reason that a broker can give; red while it holds.",
                  f"max by (reason) (weir_cluster_health_reason{{{CLUSTER}}})", legend="{{reason}}",
                  mappings=states((0, "well", "green"), (1, "wrong", "red"))),
-        timeline("Alerts, over time", "A lane for each alert that fired; empty when none did.",
-                 f"max by (alertname) ({FIRING})",
-                 legend="{{alertname}}", mappings=states((1, "fires", "red")), none="No alert fired."),
+        timeline("Alerts, over time", "A lane for each alert that fired, red where it is critical; empty when none did.",
+                 f"max by (alertname) (2 * {CRITICAL} or {FIRING})", legend="{{alertname}}",
+                 mappings=states((1, "warning", "orange"), (2, "critical", "red")), none="No alert fired."),
     )
 
 

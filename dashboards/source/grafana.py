@@ -183,7 +183,8 @@ def column(name, unit=None, colors=None, mappings=None, width=None, link=None):
 
 
 def table(title, description, columns, *, by, width=24, overrides=(), sort=None, none="none"):
-    """A row for each `by` (label or labels), a column for each query: `columns` are expressions by heading."""
+    """A row for each `by` (label or labels), a column for each query: `columns` are expressions by heading. `sort` is a heading,
+    for the largest first, or a heading and whether it is so."""
     by = [by] if isinstance(by, str) else list(by)
     queries = [target(expr, heading, instant=True, table=True, ref=chr(ord("A") + at))
                for at, (heading, expr) in enumerate(columns.items())]
@@ -198,7 +199,8 @@ def table(title, description, columns, *, by, width=24, overrides=(), sort=None,
     ]
     defaults = {"unit": "short", "noValue": none, "thresholds": NEUTRAL, "color": {"mode": "thresholds"},
                 "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False}}
-    options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": sort, "desc": True}] if sort else []}
+    heading, desc = (sort, True) if isinstance(sort, str) else sort or (None, False)
+    options = {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": heading, "desc": desc}] if heading else []}
     return panel("table", title, description, width, queries, defaults, options, overrides,
                  transformations=transformations)
 

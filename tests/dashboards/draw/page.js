@@ -137,8 +137,8 @@ const DRAW = {
     const made = body.appendChild(element('table'));
     const head = made.appendChild(element('tr'));
     headings.forEach((heading) => head.append(element('th', '', heading)));
-    const by = panel.options.sortBy?.[0]?.displayName;
-    const sorted = [...rows.values()].sort((a, b) => (a[by] < b[by] || a[by] === undefined ? 1 : -1));
+    const { displayName: by, desc } = panel.options.sortBy?.[0] ?? {};
+    const sorted = [...rows.values()].sort((a, b) => (a[by] === undefined || (desc ? a[by] < b[by] : a[by] > b[by]) ? 1 : -1));
     for (const row of sorted) {
       const line = made.appendChild(element('tr'));
       for (const heading of headings) {
