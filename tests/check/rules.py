@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks what promtool does not: that each alert rule has a severity, a summary, a description, a runbook page, a case in
-which it fires and one in which it stays quiet, and that rules ask for nothing that Weir does not export. Prints one line per
-finding; exits 1 if any.
+"""Checks what promtool does not: that each alert rule has a severity, a summary that names something, a description, a runbook
+page, a case in which it fires and one in which it stays quiet, and that rules ask for nothing that Weir does not export. Prints
+one line per finding; exits 1 if any.
 """
 import re
 import sys
@@ -13,6 +13,7 @@ ROOT = queries.ROOT
 RULES = ROOT / "dashboards/alerts"
 PAGES = ROOT / "docs/runbooks"
 SEVERITIES = {"warning", "critical"}
+OBJECTS = "broker|instance|topic|group|connector|index|log_dir|cluster"
 SECTIONS = ["## What it means", "## See the cause", "## What to do", "## Over when"]
 
 
@@ -43,15 +44,17 @@ def rule(file, name, text):
     for annotation in ("summary", "description"):
         if not re.search(rf"^ +{annotation}: \S", text, flags=re.M):
             yield f"{place}: no {annotation}"
+    if not re.search(rf"^ +summary: .*\{{\{{[^}}]*\$labels\.(?:{OBJECTS})\b", text, flags=re.M):
+        yield f"{place}: the summary names nothing: no {{{{ $labels.… }}}} of {OBJECTS.replace('|', ', ')}"
     if f"/runbooks/{name}.md'" not in text:
         yield f"{place}: runbook_url does not end in /runbooks/{name}.md"
 
 
 def cases(file, name):
     tests = RULES / "tests" / f"{file.stem}.test.yml"
-    # One case each, from its alertname to the next: one that expects an alert lists it.
+    # One case each, from its alertname to the next: one that expects an alert lists its labels.
     found = re.split(r"alertname: ", tests.read_text())[1:] if tests.exists() else []
-    fires = ["exp_alerts" in case for case in found if case.startswith(name) and not case[len(name)].isalnum()]
+    fires = ["exp_labels" in case for case in found if case.startswith(name) and not case[len(name)].isalnum()]
     for wanted, what in ((True, "it fires"), (False, "it stays quiet")):
         if wanted not in fires:
             yield f"{tests.relative_to(ROOT)}: {name}: no case in which {what}"

@@ -112,7 +112,7 @@ pub fn rule_files() -> Result<Vec<PathBuf>> {
     Ok(files?.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "yml")).collect())
 }
 
-/// Divides what lasts: `for:`, ranges, how far `predict_linear` looks ahead, and thresholds that are durations.
+/// Divides what lasts: `for:`, ranges, offsets, how far `predict_linear` looks ahead, and thresholds that are durations.
 fn divided(rules: &str, factor: u32) -> Result<String> {
     let mut divisor = None;
     let mut out = String::with_capacity(rules.len());
@@ -127,7 +127,7 @@ fn divided(rules: &str, factor: u32) -> Result<String> {
             let number: f64 = number.trim_end_matches(')').parse().with_context(|| line.to_owned())?;
             write!(out, "{before}expr: vector({})", number / f64::from(divisor))?;
         } else {
-            out.push_str(&divided_ranges(line, factor)?);
+            out.push_str(&divided_offsets(&divided_ranges(line, factor)?, factor)?);
         }
         out.push('\n');
     }
@@ -156,6 +156,21 @@ fn divided_ranges(line: &str, factor: u32) -> Result<String> {
     Ok(out)
 }
 
+fn divided_offsets(line: &str, factor: u32) -> Result<String> {
+    let mut parts = line.split(" offset ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(part.len());
+        let (duration, rest) = part.split_at(end);
+        if duration.starts_with(|c: char| c.is_ascii_digit()) {
+            write!(out, " offset {}{rest}", divided_duration(duration, factor)?)?;
+        } else {
+            write!(out, " offset {part}")?;
+        }
+    }
+    Ok(out)
+}
+
 /// `5m` by 60 → `5000ms`.
 fn divided_duration(duration: &str, factor: u32) -> Result<String> {
     let split = duration.find(|c: char| !c.is_ascii_digit()).unwrap_or(duration.len());
@@ -179,10 +194,10 @@ mod tests {
     fn all_that_lasts_is_divided_and_nothing_else() {
         let rules = "  - record: weir:threshold:sink_lag_seconds\n    expr: vector(300)\n\
                      \x20 - record: weir:threshold:produce_p99_seconds\n    expr: vector(0.5)\n\
-                     \x20 - alert: A\n    expr: rate(x{state=~\"[ab]\"}[5m]) > 3 and predict_linear(y[6h], 86400) < 0\n    for: 1h\n";
+                     \x20 - alert: A\n    expr: (rate(x{state=~\"[ab]\"}[5m] offset 1m) unless x offset 10m) > 3 and predict_linear(y[6h], 86400) < 0\n    for: 1h\n    description: the offset is lower\n";
         let expected = "  - record: weir:threshold:sink_lag_seconds\n    expr: vector(5)\n\
                         \x20 - record: weir:threshold:produce_p99_seconds\n    expr: vector(0.5)\n\
-                        \x20 - alert: A\n    expr: rate(x{state=~\"[ab]\"}[5000ms]) > 3 and predict_linear(y[360000ms], 1440) < 0\n    for: 60000ms\n";
+                        \x20 - alert: A\n    expr: (rate(x{state=~\"[ab]\"}[5000ms] offset 1000ms) unless x offset 10000ms) > 3 and predict_linear(y[360000ms], 1440) < 0\n    for: 60000ms\n    description: the offset is lower\n";
         assert_eq!(divided(rules, 60).unwrap(), expected);
     }
 }
