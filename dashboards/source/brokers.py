@@ -1,6 +1,6 @@
 """Brokers: where the time of requests goes, and which resource runs out."""
-from grafana import (CLUSTER as CLUSTER_VARIABLE, DATASOURCE, DOCS, INSTANCE, NEUTRAL, colored, column, dashboard, graph, row,
-                     states, steps, table)
+from grafana import (CLUSTER as CLUSTER_VARIABLE, DATASOURCE, DOCS, FILES_OPEN, FREE, INSTANCE, colored, column, dashboard, graph,
+                     row, states, steps, table, timeline)
 from words import BROKER, DISK_FREE, OF_WEIR, RATE, mean, quantile, rate
 
 STATES = states((2, "recovering", "yellow"), (3, "running", "green"), (7, "shutting down", "orange"))
@@ -35,8 +35,8 @@ def now():
             column("in", unit="Bps"), column("out", unit="Bps"),
             column("idle", unit="percentunit", colors=steps("red", (0.1, "yellow"), (0.3, "green"))),
             column("memory", unit="bytes"),
-            column("disk free", unit="percentunit", colors=steps("red", (0.05, "yellow"), (0.15, "green"))),
-            column("files open", unit="percentunit", colors=steps("green", (0.6, "yellow"), (0.8, "red"))),
+            column("disk free", unit="percentunit", colors=FREE),
+            column("files open", unit="percentunit", colors=FILES_OPEN),
         ]),
     )
 
@@ -58,13 +58,18 @@ def latency():
         phases("Fetch"),
         graph("p99 by API", "From a request's whole frame until its answer is ready. Fetch waits for records: see its phases.",
               p99, unit="s", limit="max(weir:threshold:produce_p99_seconds)"),
-        graph("Requests", "Answered per second, by API.", {"{{api}}": f'{rate("weir_requests_total", BROKER, "api")} > 0'}, unit="reqps"),
+        graph("Requests", "Answered per second, by API.", {"{{api}}": f'{rate("weir_requests_total", BROKER, "api")} > 0'}, unit="reqps",
+              width=6),
         graph("Errors answered", "Per second, by API and Kafka's name of the error.",
-              {"{{api}} {{error}}": f'{rate("weir_request_errors_total", BROKER, "api, error")} > 0'}, unit="reqps",
+              {"{{api}} {{error}}": f'{rate("weir_request_errors_total", BROKER, "api, error")} > 0'}, unit="reqps", width=6,
               none="No request was answered with an error."),
         graph("Produce: spread", "Half of the requests are faster than p50, one in a hundred is slower than p99.",
               {f"p{share * 100:g}": quantile(share, "weir_request_duration_seconds", f'{BROKER},api="Produce"')
-               for share in (0.5, 0.95, 0.99)}, unit="s"),
+               for share in (0.5, 0.95, 0.99)}, unit="s", width=6),
+        graph("Error budget", """Share of requests of the last hour that failed for reasons that are the broker's. Dashed: it uses up
+              a month's budget within two days, which is the alert.""",
+              {"{{instance}} {{api}}": f"max by (instance, api) (weir:request_failures:ratio_rate1h{{{BROKER}}}) > 0"},
+              unit="percentunit", width=6, limit="14.4 * max(weir:threshold:error_budget_ratio)", none="Nothing fails."),
     )
 
 
@@ -94,20 +99,23 @@ def disk():
         graph("Free", "Of the disk that each log folder is on. Dashed: the alert's threshold for a warning.",
               {"{{instance}} {{log_dir}}": free}, unit="percentunit", most=1,
               limit='max(weir:threshold:log_dir_free_ratio{severity="warning"})'),
-        graph("Full in", "At the pace of the last hour; nothing where space is not shrinking. Under a day wants somebody.",
+        graph("Full in", "At the pace of the last hour; nothing where space is not shrinking. Under a day, dashed, wants somebody.",
               {"{{instance}} {{log_dir}}":
                f"weir_log_dir_free_bytes{{{BROKER}}} / (-deriv(weir_log_dir_free_bytes{{{BROKER}}}[1h]) > 1)"}, unit="s",
-              none="No disk is filling."),
+              limit="vector(86400)", none="No disk is filling."),
         graph("Append and flush, p99", "Append writes to the page cache; flush waits for the disk, and acks=all waits for flush.",
               {"append": quantile(0.99, "weir_log_append_seconds", BROKER),
                "flush": quantile(0.99, "weir_log_flush_seconds", BROKER)}, unit="s"),
         graph("Written and read", "Bytes per second that the process makes disks write and read. Reads mean: not in the page cache.",
               {"written": rate("weir_disk_written_bytes_total", BROKER), "read": rate("weir_disk_read_bytes_total", BROKER)},
-              unit="Bps"),
+              unit="Bps", width=6),
         graph("Log folders", "Bytes of all logs, by folder.",
-              {"{{instance}} {{log_dir}}": f"sum by (instance, log_dir) (weir_log_dir_size_bytes{{{BROKER}}})"}, unit="bytes"),
+              {"{{instance}} {{log_dir}}": f"sum by (instance, log_dir) (weir_log_dir_size_bytes{{{BROKER}}})"}, unit="bytes", width=6),
         graph("Flush: mean", "How long the disk takes to make one partition durable.",
-              {"{{instance}}": mean("weir_log_flush_seconds", BROKER, "instance")}, unit="s"),
+              {"{{instance}}": mean("weir_log_flush_seconds", BROKER, "instance")}, unit="s", width=6),
+        timeline("Log folders, over time", "A lane for each; red while its disk does not answer.",
+                 f"min by (instance, log_dir) (weir_log_dir_online{{{BROKER}}})", legend="{{instance}} {{log_dir}}", width=6,
+                 mappings=states((0, "does not answer", "red"), (1, "answers", "green"))),
     )
 
 

@@ -1,8 +1,7 @@
 """Cluster overview: is it healthy, and if not, what is it."""
-from grafana import (CLUSTER as CLUSTER_VARIABLE, DATASOURCE, DOCS, NONE_IS_BEST, NONE_IS_WELL, column, dashboard, dashboard_url,
-                     graph, row, stat,
-                     states, steps, table, timeline, to)
-from words import CLUSTER, DISK_FREE, quantile, rate, top
+from grafana import (CLUSTER as CLUSTER_VARIABLE, DATASOURCE, DOCS, FREE, NONE_IS_BEST, NONE_IS_WELL, colored, column, dashboard,
+                     dashboard_url, graph, row, stat, states, table, timeline, to)
+from words import CLUSTER, DISK_FREE, LATE, in_trouble, largest_gauges, largest_rates, oldest_unread, quantile, rate
 
 SEVERITIES = states(("critical", "critical", "red"), ("warning", "warning", "orange"))
 FIRING = f'ALERTS{{alertstate="firing",alertname=~"Weir.+",{CLUSTER}}}'
@@ -54,16 +53,14 @@ def tiles():
              f"sum(weir_under_min_isr_partitions{{{CLUSTER}}})", "weir-replication", colors=NONE_IS_WELL),
         tile("Under-replicated", "Partitions with a replica that is not in sync.",
              f"sum(weir_under_replicated_partitions{{{CLUSTER}}})", "weir-replication", colors=NONE_IS_BEST),
-        tile("Oldest unread record", "The largest lag of any consumer group, in time. Yellow above 5 minutes, red above 30.",
-             f"max(weir_group_lag_seconds{{{CLUSTER}}}) or vector(0)", "weir-groups", unit="dtdurations", decimals=0,
-             colors=steps("green", (300, "yellow"), (1800, "red"))),
-        tile("Groups in trouble", "Consumer groups that stand still (STALLED), are gone (STOPPED) or have lost records (LOST).",
-             f"count(max by (cluster, group) (weir_group_lag_status{{{CLUSTER}}}) >= 3) or vector(0)", "weir-groups",
-             colors=NONE_IS_WELL),
+        tile("Oldest unread record", """The largest lag of any consumer group, in time. Yellow: of a group beyond its objective; red:
+             far beyond.""", oldest_unread(CLUSTER), "weir-groups", unit="dtdurations", decimals=0, overrides=colored(**LATE)),
+        tile("Groups in trouble", """Consumer groups that stand still (STALLED), are gone (STOPPED) for longer than their objective
+             or have lost records (LOST).""", in_trouble(CLUSTER), "weir-groups", colors=NONE_IS_WELL),
         tile("Tasks failed", "Tasks of connectors that move nothing.",
              f'sum(weir_connect_tasks{{{CLUSTER},state="FAILED"}}) or vector(0)', "weir-connect", colors=NONE_IS_WELL),
         tile("Disk free", "Of the log folder that is fullest. Yellow below 15 %, red below 5 %.", f"min({DISK_FREE})",
-             "weir-brokers", unit="percentunit", decimals=0, colors=steps("red", (0.05, "yellow"), (0.15, "green"))),
+             "weir-brokers", unit="percentunit", decimals=0, colors=FREE),
     )
 
 
@@ -83,7 +80,7 @@ def traffic():
     return row(
         "What flows", 8,
         graph("Records in", "Records per second that clients append, by topic; the ten largest.",
-              {"{{topic}}": top(10, rate("weir_records_in_total", CLUSTER, "topic"))}, unit="rps", stack=True),
+              {"{{topic}}": largest_rates("weir_records_in_total", CLUSTER, "topic")}, unit="rps", stack=True),
         graph("Bytes in and out", "Of record batches as they are stored. Out above in: several groups read the same.",
               {"in": rate("weir_bytes_in_total", CLUSTER), "out, {{kind}}": rate("weir_bytes_out_total", CLUSTER, "kind")},
               unit="Bps"),
@@ -95,9 +92,9 @@ def traffic():
 
 def trouble():
     return row(
-        "What hurts", 8,
+        "What hurts", 10,
         graph("Lag", "How long a group's first unread record has been there; the ten largest. Dashed: the objective.",
-              {"{{group}}, {{topic}}": top(10, f"max by (group, topic) (weir_group_lag_seconds{{{CLUSTER}}})")}, unit="s",
+              {"{{group}}, {{topic}}": largest_gauges("weir_group_lag_seconds", CLUSTER, "group, topic")}, unit="s", table=True,
               limit='max(weir:threshold:group_lag_seconds{group="*"})', none="No group has committed."),
         graph("Produce and fetch, p99", """From a request's whole frame until its answer is ready. Fetch without the wait for
               records that are not there yet.""",

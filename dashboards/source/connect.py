@@ -69,13 +69,16 @@ def flow():
               {"{{connector}}": f"sum by (connector) (weir_connect_lag_records{{{CONNECTOR}}})"}, none="No sink runs."),
         graph("Errors", "Records per second that could not be used, by stage.",
               {"{{connector}}, {{stage}}": f'{rate("weir_connect_errors_total", CONNECTOR, "connector, stage")} > 0'}, unit="rps",
-              none="No record was refused."),
+              width=6, none="No record was refused."),
+        graph("Share of errors", "Of what a connector handled within ten minutes. Dashed: the alert, from ten errors on.",
+              {"{{connector}}": f"weir:connector_errors:ratio_rate10m{{{CONNECTOR}}} > 0"}, unit="percentunit", width=6,
+              limit="max(weir:threshold:connector_errors_ratio)", none="No record was refused."),
         graph("Dead letters and retries", "Per second. Retries: calls repeated because the other side did not answer well.",
               {"{{connector}}, dead letters": f'{rate("weir_connect_dlq_records_total", CONNECTOR, "connector")} > 0',
-               "{{connector}}, retries": f'{rate("weir_connect_retries_total", CONNECTOR, "connector")} > 0'}, unit="ops",
+               "{{connector}}, retries": f'{rate("weir_connect_retries_total", CONNECTOR, "connector")} > 0'}, unit="ops", width=6,
               none="No record was put aside, no call repeated."),
         graph("Time of a batch", "Mean time to write or flush one.",
-              {"{{connector}}": mean("weir_connect_batch_seconds", CONNECTOR, "connector")}, unit="s"),
+              {"{{connector}}": mean("weir_connect_batch_seconds", CONNECTOR, "connector")}, unit="s", width=6),
     )
 
 

@@ -24,7 +24,10 @@ def steps(*pairs):
 NEUTRAL = steps("blue")
 NONE_IS_WELL = steps("green", (1, "red"))
 NONE_IS_BEST = steps("green", (1, "yellow"))
-UP_IS_WELL = steps("red", (1, "green"))
+OBJECTIVE = steps("green", (1, "yellow"), (6, "red"))
+FREE = steps("red", (0.05, "yellow"), (0.15, "green"))
+RETENTION = steps("green", (0.5, "yellow"), (0.8, "red"))
+FILES_OPEN = steps("green", (0.6, "yellow"), (0.8, "red"))
 
 
 def states(*mapped):
@@ -73,7 +76,7 @@ def reduced(calc="lastNotNull", values=False):
 
 
 def stat(title, description, query, *, unit="short", width=3, colors=NEUTRAL, mappings=(), none="-", name=False,
-         background=False, decimals=None, spark=False, link=None):
+         background=False, decimals=None, spark=False, link=None, overrides=()):
     """One figure, or one for each series. `background` paints the whole tile: for what must be seen from afar."""
     defaults = {"unit": unit, "thresholds": colors, "color": {"mode": "thresholds"}, "mappings": list(mappings),
                 "noValue": none, "links": [to(*link)] if link else []}
@@ -88,7 +91,7 @@ def stat(title, description, query, *, unit="short", width=3, colors=NEUTRAL, ma
         "orientation": "auto",
         "wideLayout": True,
     }
-    return panel("stat", title, description, width, targets(query, instant=not spark), defaults, options)
+    return panel("stat", title, description, width, targets(query, instant=not spark), defaults, options, overrides)
 
 
 def line_of(name, *properties):
@@ -109,7 +112,8 @@ LIMIT = line_of("limit", ("color", {"mode": "fixed", "fixedColor": "red"}), ("cu
 
 def graph(title, description, queries, *, unit="short", width=8, stack=False, limit=None, least=0, most=None,
           overrides=(), bars=False, none=None, table=False, log=False):
-    """Lines over time. `limit` is an expression: where the alert's threshold lies, drawn dashed in red."""
+    """Lines over time. `limit` is an expression: where the alert's threshold lies, drawn dashed in red. `table`: the legend has a
+    line for each, the largest now first."""
     queries = {"__auto": queries} if isinstance(queries, str) else dict(queries)
     if limit:
         queries["limit"] = limit
@@ -131,8 +135,8 @@ def graph(title, description, queries, *, unit="short", width=8, stack=False, li
     if none:
         defaults["noValue"] = none
     options = {
-        "legend": {"displayMode": "table" if table else "list", "placement": "right" if table else "bottom",
-                   "showLegend": True, "calcs": ["lastNotNull", "max"] if table else []},
+        "legend": {"displayMode": "table" if table else "list", "placement": "bottom", "showLegend": True,
+                   "calcs": ["lastNotNull"] if table else [], **({"sortBy": "Last *", "sortDesc": True} if table else {})},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     return panel("timeseries", title, description, width, targets(queries), defaults, options,
@@ -243,12 +247,14 @@ def laid_out(rows):
     return [{"id": number, **each} for number, each in enumerate(panels, start=1)]
 
 
-def variable(name, label, query, *, multi=True, every=".+"):
-    """A choice from what Prometheus knows, with All first; All matches `every`."""
+def variable(name, label, query, *, single=False):
+    """A choice from what Prometheus knows: of several, with All first, or of one, the first."""
+    chosen = {"selected": False, "text": "", "value": ""} if single else {"selected": True, "text": "All", "value": [ALL]}
     return {
         "name": name, "label": label, "type": "query", "datasource": PROMETHEUS,
-        "query": {"query": query, "refId": f"Variable-{name}"}, "refresh": 2, "sort": 7, "multi": multi, "includeAll": True, "allValue": every,
-        "current": {"selected": True, "text": "All", "value": [ALL] if multi else ALL}, "hide": 0, "regex": "", "options": [],
+        "query": {"query": query, "refId": f"Variable-{name}"}, "refresh": 2, "sort": 7, "multi": not single,
+        "includeAll": not single, **({} if single else {"allValue": ".+"}),
+        "current": chosen, "hide": 0, "regex": "", "options": [],
     }
 
 
@@ -257,8 +263,9 @@ DATASOURCE = {
     "refresh": 1, "multi": False, "includeAll": False, "options": [],
     "current": {"selected": False, "text": "", "value": ""},
 }
-# The scrape configuration may set `cluster`, or leave it out: All matches both.
-CLUSTER = variable("cluster", "Cluster", "label_values(weir_build_info, cluster)", multi=False, every=".*")
+# One, so that groups, topics and instances of that name in others are not added up. Where the scrape configuration leaves the
+# label out the choice is empty, and matches what has none.
+CLUSTER = variable("cluster", "Cluster", "label_values(weir_build_info, cluster)", single=True)
 INSTANCE = variable("instance", "Instance", 'label_values(weir_build_info{cluster=~"$cluster"}, instance)')
 TOPIC = variable("topic", "Topic", 'label_values(weir_log_size_bytes{cluster=~"$cluster"}, topic)')
 GROUP = variable("group", "Group", 'label_values(weir_group_members{cluster=~"$cluster"}, group)')

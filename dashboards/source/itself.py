@@ -1,6 +1,6 @@
 """Weir itself: versions, the runtime, and what watching it costs."""
-from grafana import (CLUSTER as CLUSTER_VARIABLE, DATASOURCE, DOCS, INSTANCE, NONE_IS_BEST, bars, column, dashboard, graph, row,
-                     stat, table)
+from grafana import (CLUSTER as CLUSTER_VARIABLE, DATASOURCE, DOCS, FILES_OPEN, INSTANCE, NONE_IS_BEST, NONE_IS_WELL, bars, column,
+                     dashboard, graph, row, stat, steps, table)
 from words import BROKER, OF_WEIR, RATE, rate, top
 
 UP = f'up{{{BROKER}}} {OF_WEIR}'
@@ -14,15 +14,22 @@ def now():
     return row(
         None, 4,
         stat("Processes", "Of Weir's, that answer.", f"count(weir_build_info{{{BROKER}}})"),
-        stat("Versions", "One, but for the time of an upgrade.", f"count(count by (version, revision) (weir_build_info{{{BROKER}}}))"),
-        stat("Slowest scrape", "As Prometheus sees it, with the network.", f"max(scrape_duration_seconds{{{BROKER}}} {OF_WEIR})", unit="s",
-             spark=True, width=4),
-        stat("Samples", "That Prometheus takes from Weir with each scrape.", f"sum(scrape_samples_scraped{{{BROKER}}} {OF_WEIR})",
-             spark=True, width=4),
+        stat("Do not answer", """Of the targets of jobs with weir in their name. What discovery no longer finds is no target any more:
+             see the overview.""", f'count(up{{{BROKER},job=~".*weir.*"}} == 0) or vector(0)', colors=NONE_IS_WELL, background=True),
+        stat("Versions", "One, but for the time of an upgrade.", f"count(count by (version, revision) (weir_build_info{{{BROKER}}}))",
+             colors=steps("green", (2, "yellow")), background=True),
+        stat("Slowest scrape", "As Prometheus sees it, with the network. Yellow above 1 second, red above 2.",
+             f"max(scrape_duration_seconds{{{BROKER}}} {OF_WEIR})", unit="s", colors=steps("green", (1, "yellow"), (2, "red")),
+             background=True),
+        stat("Files open", "Of the limit, where it is nearest. Yellow above 60 %, red above 80 %.",
+             f"max(process_open_fds{{{BROKER}}} / process_max_fds{{{BROKER}}} {OF_WEIR})", unit="percentunit", decimals=0,
+             colors=FILES_OPEN, background=True),
         stat("Series dropped", "Rows beyond metrics.max.series.per.family: they share a series called __other__.",
-             f"sum(weir_metrics_dropped_series{{{BROKER}}})", colors=NONE_IS_BEST, background=True, width=4),
+             f"sum(weir_metrics_dropped_series{{{BROKER}}})", colors=NONE_IS_BEST, background=True),
+        stat("Samples", "That Prometheus takes from Weir with each scrape.", f"sum(scrape_samples_scraped{{{BROKER}}} {OF_WEIR})",
+             spark=True),
         stat("Memory", "Resident, all processes.", f"sum(process_resident_memory_bytes{{{BROKER}}} {OF_WEIR})", unit="bytes",
-             spark=True, width=6),
+             spark=True),
     )
 
 
@@ -77,7 +84,7 @@ def scrapes():
               limit="max(weir:threshold:scrape_seconds)"),
         graph("Series", "Exported by each process.", {"{{instance}}": f"sum by (instance) (weir_metrics_series{{{BROKER}}})"}),
         bars("Largest families", "Series by metric; the ten largest.",
-             top(10, f"sum by (family) (weir_metrics_series{{{BROKER}}})"), legend="{{family}}"),
+             top(f"sum by (family) (weir_metrics_series{{{BROKER}}})"), legend="{{family}}"),
     )
 
 

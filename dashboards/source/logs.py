@@ -1,5 +1,5 @@
 """Logs: what the search node holds, through Grafana's Elasticsearch data source."""
-from grafana import DOCS, dashboard, panel, row
+from grafana import DOCS, NEUTRAL, NONE_IS_BEST, NONE_IS_WELL, dashboard, panel, row
 
 LOGS = {"type": "elasticsearch", "uid": "${logs}"}
 TIME = "@timestamp"
@@ -23,11 +23,11 @@ def of_logs(kind, title, description, width, queries, defaults, options, overrid
     return {**panel(kind, title, description, width, queries, defaults, options, overrides), "datasource": LOGS}
 
 
-def tile(title, description, query, color, width=4):
-    defaults = {"unit": "short", "color": {"mode": "fixed", "fixedColor": color}, "noValue": "0"}
-    options = {"reduceOptions": {"calcs": ["sum"], "fields": "", "values": False}, "colorMode": "value", "graphMode": "area",
-               "textMode": "value", "justifyMode": "center", "orientation": "auto", "wideLayout": True}
-    return of_logs("stat", title, description, width, count(query), defaults, options)
+def tile(title, description, query, colors, background=True):
+    defaults = {"unit": "short", "color": {"mode": "thresholds"}, "thresholds": colors, "noValue": "0"}
+    options = {"reduceOptions": {"calcs": ["sum"], "fields": "", "values": False},
+               "colorMode": "background" if background else "value", "graphMode": "area", "textMode": "value", "justifyMode": "center", "orientation": "auto", "wideLayout": True}
+    return of_logs("stat", title, description, 8, count(query), defaults, options)
 
 
 def volume(title, description, by, width, overrides=()):
@@ -72,9 +72,9 @@ DASHBOARD = dashboard(
     VARIABLES,
     [
         row(None, 4,
-            tile("Found", "Lines that match the search, within the time shown.", QUERY, "blue", width=8),
-            tile("Errors", "Of them, with the level error or worse.", f"({QUERY}) AND level:(error OR fatal OR critical)", "red", width=8),
-            tile("Warnings", "Of them, with the level warn.", f"({QUERY}) AND level:(warn OR warning)", "orange", width=8)),
+            tile("Found", "Lines that match the search, within the time shown.", QUERY, NEUTRAL, background=False),
+            tile("Errors", "Of them, with the level error or worse.", f"({QUERY}) AND level:(error OR fatal OR critical)", NONE_IS_WELL),
+            tile("Warnings", "Of them, with the level warn.", f"({QUERY}) AND level:(warn OR warning)", NONE_IS_BEST)),
         row(None, 7,
             volume("Volume by level", "Lines that have a level.", "level", 16, by_level()),
             most("Levels", "Lines by level.", "level")),

@@ -3,7 +3,7 @@
 
   tests/dashboards/live.py --prometheus URL [--search URL] [--seconds 300] [--only UID] [NAME=VALUE …]
 
-Prints JSON: a list of dashboards, with for each panel its answers. NAME=VALUE sets a variable; others stand at All.
+Prints JSON: a list of dashboards, with for each panel its answers. NAME=VALUE sets a variable; others stand at All, or at the first.
 Exits 1 if a query is refused, 0 otherwise: whether answers may be empty is for the caller to say.
 """
 import argparse
@@ -106,7 +106,7 @@ def values_of(dashboard, prometheus, chosen, rate_interval, seconds):
         name = variable["name"]
         if variable["type"] == "query":
             offers[name] = prometheus.choices(filled(variable["query"]["query"], values))
-            values[name] = variable["allValue"]
+            values[name] = variable["allValue"] if variable["includeAll"] else (*offers[name], "")[0]
         elif variable["type"] in ("textbox", "constant"):
             values[name] = variable["query"]
         values |= {name: chosen[name]} if name in chosen else {}

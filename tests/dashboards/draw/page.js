@@ -56,6 +56,11 @@ function buckets(aggregations) {
   if (!within.length) return [{ name: 'Count', metric: {}, points: points(inner) }];
   return within.map((bucket) => ({ name: String(bucket.key), metric: {}, points: points(Object.values(bucket).find((value) => value?.buckets)) }));
 }
+/** What a series, or a column, has of its own, by its name. */
+function overridden(panel, name) {
+  const found = panel.fieldConfig.overrides.find(({ matcher: { id, options } }) => id === 'byRegexp' ? new RegExp(options.slice(1, -2), 'i').test(name) : options === name);
+  return Object.fromEntries((found?.properties ?? []).map(({ id, value }) => [id, value]));
+}
 function nothing(panel) { return element('div', 'none', panel.fieldConfig.defaults.noValue ?? 'No data'); }
 
 const DRAW = {
@@ -66,9 +71,8 @@ const DRAW = {
     for (const { name, points } of found) {
       const sums = panel.options.reduceOptions.calcs[0] === 'sum';
       const value = sums ? points.reduce((sum, point) => sum + point[1], 0) : points.at(-1)[1];
-      const said = mapped(value, field);
-      const paint = color(said?.color ?? field.color.fixedColor ?? '') || ofThreshold(value, field.thresholds);
-      const chosen = said || field.color.mode === 'fixed' ? paint : ofThreshold(value, field.thresholds);
+      const said = mapped(value, field), fixed = overridden(panel, name).color?.fixedColor;
+      const chosen = said ? color(said.color) : fixed ? color(fixed) : ofThreshold(value, field.thresholds);
       const figure = figures.appendChild(element('div', 'figure', said?.text ?? shown(field.decimals === 0 && field.unit === 'short' ? Math.round(value) : value, field.unit)));
       figure.style.fontSize = `${Math.min(34, panel.gridPos.h * 8 + 6)}px`;
       if (panel.options.textMode === 'value_and_name') figure.append(element('div', '', name));
@@ -142,8 +146,7 @@ const DRAW = {
     for (const row of sorted) {
       const line = made.appendChild(element('tr'));
       for (const heading of headings) {
-        const set = panel.fieldConfig.overrides.find(({ matcher }) => matcher.options === heading)?.properties ?? [];
-        const field = Object.fromEntries(set.map(({ id, value }) => [id, value]));
+        const field = overridden(panel, heading);
         const value = row[heading], said = mapped(value, field);
         const cell = line.appendChild(element('td', '', said?.text ?? (typeof value === 'number' ? shown(value, field.unit ?? 'short') : value ?? '')));
         if (said) cell.style.background = color(said.color);
@@ -171,8 +174,7 @@ function plot(panel, found, body, { spark }) {
   const times = [...new Set(found.flatMap(({ points }) => points.map(([at]) => at)))].sort((a, b) => a - b);
   const stacked = custom.stacking?.mode === 'normal', base = times.map(() => 0);
   const lines = found.map((one, index) => {
-    const set = panel.fieldConfig.overrides.find(({ matcher: { id, options } }) => id === 'byRegexp' ? new RegExp(options.slice(1, -2), 'i').test(one.name) : options === one.name);
-    const own = Object.fromEntries((set?.properties ?? []).map(({ id, value }) => [id, value]));
+    const own = overridden(panel, one.name);
     const at = new Map(one.points), free = own['custom.stacking']?.mode === 'none';
     const values = times.map((time, place) => {
       const value = at.get(time);
@@ -185,14 +187,16 @@ function plot(panel, found, body, { spark }) {
   const drawn = stacked ? [...lines].reverse() : lines;
   if (spark) { const holder = body.appendChild(element('div')); holder.style.cssText = 'position:absolute;left:0;right:0;bottom:0;height:45%;opacity:.6'; draw(holder); return; }
   const holder = body.appendChild(element('div'));
-  holder.style.height = `${body.clientHeight - 32}px`;
-  draw(holder);
-  const legend = body.appendChild(element('div', 'legend'));
-  for (const { name, paint } of lines) {
+  const tall = panel.options.legend.displayMode === 'table';
+  const legend = element('div', tall ? 'legend tall' : 'legend');
+  body.append(legend);
+  for (const { name, paint, last } of tall ? [...lines].sort((a, b) => b.last - a.last) : lines) {
     const entry = legend.appendChild(element('span'));
     entry.appendChild(element('i')).style.background = paint;
-    entry.append(name);
+    entry.append(tall ? `${name}: ${shown(last, unit)}` : name);
   }
+  holder.style.height = `${body.clientHeight - legend.clientHeight - 2}px`;
+  draw(holder);
   function draw(place) {
     const fill = stacked ? 'cc' : custom.fillOpacity > 20 ? '88' : '18';
     const axis = { stroke: '#8e8e9d', grid: { stroke: '#23252b', width: 1 }, ticks: { show: false }, font: '11px Inter', };
@@ -212,9 +216,9 @@ function plot(panel, found, body, { spark }) {
 document.body.append(element('header'));
 document.querySelector('header').append(element('h1', '', DATA.title), element('p', '', DATA.description));
 const nav = document.body.appendChild(element('nav'));
-for (const { label, hide, type, query } of DATA.variables.filter(({ hide }) => hide === 0)) {
+for (const { name, label, type, query, includeAll } of DATA.variables.filter(({ hide }) => hide === 0)) {
   const choice = nav.appendChild(element('span', '', `${label} `));
-  choice.append(element('b', '', type === 'textbox' ? query : type === 'datasource' ? 'default' : 'All'));
+  choice.append(element('b', '', type === 'textbox' ? query : type === 'datasource' ? 'default' : includeAll ? 'All' : DATA.offers[name]?.[0] ?? 'None'));
 }
 const grid = document.body.appendChild(element('div'));
 grid.id = 'grid';
