@@ -45,6 +45,7 @@ check: ## formatting, lints, file sizes and layers; never writes
 check-rules: ## alert rules and dashboards: syntax, cases in which each alert fires and stays quiet, queries, Grafana's types
 	@promtool check rules --lint-fatal dashboards/alerts/*.yml >/dev/null
 	@promtool test rules dashboards/alerts/tests/*.test.yml >/dev/null
+	@python3 tests/check/queries.py
 	@python3 tests/check/rules.py
 	@python3 tests/check/dashboards.py
 	@python3 tests/check/uses.py --check

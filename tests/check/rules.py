@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 import queries
 
 ROOT = queries.ROOT
-RULES = ROOT / "dashboards/alerts"
+RULES = queries.RULES
 PAGES = ROOT / "docs/runbooks"
 SEVERITIES = {"warning", "critical"}
 OBJECTS = "broker|instance|topic|group|connector|index|log_dir|cluster"
@@ -25,14 +25,8 @@ def rules():
             yield file, kind, name, text
 
 
-def expression(text):
-    """What follows `expr:`, on its line or folded below it."""
-    found = re.search(r"^ {8}expr: (?:>-\n((?: {10}.*\n?)+)|(.*))", text, flags=re.M)
-    return found[1] or found[2]
-
-
 def names(file, name, text, metrics, recorded):
-    for complaint in queries.complaints(expression(text), metrics, recorded):
+    for complaint in queries.complaints(queries.expression(text), metrics, recorded):
         yield f"{file.relative_to(ROOT)}: {name}: {complaint}"
 
 

@@ -23,7 +23,6 @@ What the [dashboards](../dashboards/README.md) show and the [alerts](runbooks/RE
 | metric | dashboards | alerts |
 | --- | --- | --- |
 """
-HISTOGRAM = re.compile(r"_(?:bucket|sum|count)$")
 
 
 def names(expr):
@@ -33,7 +32,7 @@ def names(expr):
 def families():
     """Names as the reference has them, by the names that queries use."""
     listed = set(re.findall(r"^\| `(\w+)` \|", (queries.ROOT / "docs/metrics-reference.md").read_text(), flags=re.M))
-    return {name: name if name in listed else HISTOGRAM.sub("", name) for name in queries.exported()}
+    return {name: name if name in listed else queries.HISTOGRAM.sub("", name) for name in queries.exported()}
 
 
 def in_dashboards(family):
@@ -48,7 +47,7 @@ def in_dashboards(family):
 
 def in_alerts(family):
     """An alert watches what it names, and what the rules that it names were recorded from."""
-    expressions = {name: names(rules.expression(text)) for _, _, name, text in rules.rules()}
+    expressions = {name: names(queries.expression(text)) for _, _, name, text in rules.rules()}
 
     def watched(name, seen=()):
         of_rules = (watched(other, (*seen, name)) for other in expressions.get(name, ()) if other not in seen)
