@@ -68,7 +68,7 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let none = Overrides::new();
     let from_file = BrokerLayers { file: &config.properties, dynamic_broker: &none, dynamic_default: &none };
     let settings = Settings::resolve(from_file)?;
-    let dir = LogDir::open(&settings.log_dir, settings.node_id, None)?;
+    let dir = LogDir::open_on(config.fs.clone(), &settings.log_dir, settings.node_id, None)?;
     let cluster_id = dir.cluster_id().to_owned();
     let (mut metadata_log, mut image) = FileMetadataLog::open(&settings.log_dir)?;
     begin_epochs(&mut metadata_log, &mut image, settings.node_id).await;

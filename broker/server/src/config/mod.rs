@@ -29,6 +29,8 @@ pub use settings::Settings;
 #[derive(Clone, Default)]
 pub struct BrokerConfig {
     pub properties: Properties,
+    /// What logs are written through: a test may have put faults into it.
+    pub fs: weir_storage::fs::Fs,
     /// Where the broker registers its metrics; `/metrics` shows all of it.
     pub registry: prometheus::Registry,
     /// What `/metrics/compat` shows of the process.

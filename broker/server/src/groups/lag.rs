@@ -105,7 +105,7 @@ impl GroupLags {
 /// Where a group stands in a partition; `None` while the partition cannot be read.
 fn position(partition: &Partition, committed_offset: i64, commit_timestamp_ms: i64) -> Option<Position> {
     let published = partition.published();
-    if !published.is_online() {
+    if !published.is_readable() {
         return None;
     }
     let (log_start_offset, end_offset) = (published.log_start_offset(), published.high_watermark());

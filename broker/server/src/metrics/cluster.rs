@@ -145,7 +145,7 @@ impl Cluster {
             ),
             offline: count(
                 "weir_offline_partitions",
-                "Partitions that nobody can lead, or whose log cannot be opened.",
+                "Partitions that nobody can lead, whose log cannot be opened, or that take no more writes since their disk failed.",
             ),
             reassigning: count("weir_reassigning_partitions", "Partitions that are moving between brokers."),
             isr_changes: Rows::counter(
@@ -177,7 +177,7 @@ impl Cluster {
     fn read(cx: &Context) -> Self {
         let mut cluster = Self::new();
         let counts = Counts::of(cx);
-        let log_dir_offline = cx.partitions.dir().usage().is_err();
+        let log_dir_offline = !cx.partitions.dir().is_online();
         cluster.describe(cx);
         cluster.partitions.add([&"online".into()], f64::from(counts.online));
         cluster.partitions.add([&"offline".into()], f64::from(counts.offline));

@@ -84,14 +84,17 @@ fn log_dir(cx: Option<&Context>) -> Vec<Rows> {
     let mut size = rows("weir_log_dir_size_bytes", "Bytes of all logs in the folder.");
     let mut free = rows("weir_log_dir_free_bytes", "Bytes free on the folder's disk.");
     let mut total = rows("weir_log_dir_total_bytes", "Bytes of the folder's disk.");
-    let mut online = rows("weir_log_dir_online", "1 while the folder's disk answers.");
+    let mut online = rows(
+        "weir_log_dir_online",
+        "1 while the folder's disk answers and has failed no write or sync since the start; a full disk is not a failed one.",
+    );
     if let Some(cx) = cx {
         let folder: Arc<str> = cx.partitions.dir().path().to_string_lossy().into();
         let topics = cx.partitions.topics();
         let partitions = topics.iter().flat_map(|topic| &topic.partitions);
         size.add([&folder], partitions.map(|partition| partition.published().size_bytes() as f64).sum());
         let usage = cx.partitions.dir().usage();
-        online.add([&folder], f64::from(u8::from(usage.is_ok())));
+        online.add([&folder], f64::from(u8::from(cx.partitions.dir().is_online())));
         if let Ok(usage) = usage {
             free.add([&folder], usage.free_bytes as f64);
             total.add([&folder], usage.total_bytes as f64);

@@ -11,6 +11,7 @@ use super::{LogState, State};
 
 #[derive(Default)]
 pub(crate) struct Published {
+    is_readable: AtomicBool,
     is_online: AtomicBool,
     log_start_offset: AtomicI64,
     high_watermark: AtomicI64,
@@ -24,6 +25,12 @@ pub(crate) struct Published {
 }
 
 impl Published {
+    /// Whether its log is open.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.is_readable.load(Ordering::Relaxed)
+    }
+
+    /// Whether it takes writes, too: not since its disk has failed.
     pub(crate) fn is_online(&self) -> bool {
         self.is_online.load(Ordering::Relaxed)
     }
@@ -76,10 +83,12 @@ impl Published {
 
     fn publish(&self, state: &State) {
         let LogState::Open(log) = &state.log else {
+            self.is_readable.store(false, Ordering::Relaxed);
             self.is_online.store(false, Ordering::Relaxed);
             return;
         };
-        self.is_online.store(true, Ordering::Relaxed);
+        self.is_readable.store(true, Ordering::Relaxed);
+        self.is_online.store(!log.is_poisoned(), Ordering::Relaxed);
         self.log_start_offset.store(log.log_start_offset(), Ordering::Relaxed);
         self.high_watermark.store(state.high_watermark, Ordering::Relaxed);
         self.log_end_offset.store(log.log_end_offset(), Ordering::Relaxed);

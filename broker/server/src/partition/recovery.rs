@@ -163,7 +163,7 @@ impl Partitions {
 /// What a crash loses of them is estimated. A partition that was deleted meanwhile has no folder to write into.
 fn save_append_times(partition: &Partition) {
     if let Some(Err(error)) = partition.append_times().map(AppendTimes::save)
-        && partition.published().is_online()
+        && partition.published().is_readable()
     {
         warn!(topic = %partition.name.topic, partition = partition.name.partition, %error, "append-time-checkpoint is not written");
     }

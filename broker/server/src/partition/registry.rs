@@ -168,7 +168,7 @@ impl Partitions {
             clean: origin.is_clean,
             now_ms: now_ms(),
         };
-        let log = Log::open(options).map(|(log, _report)| log).map_err(|error| {
+        let log = Log::open_on(self.dir.fs().clone(), options).map(|(log, _report)| log).map_err(|error| {
             error!(topic = %name.topic, partition = name.partition, %error, "partition is offline");
             error.to_string()
         });

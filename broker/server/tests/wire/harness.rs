@@ -1,5 +1,6 @@
 //! A broker to test, and a client that sends exactly the bytes it is told to.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use prometheus::Registry;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use weir_broker::{Broker, BrokerConfig, Property, start};
+use weir_storage::fs::Fs;
 use weir_types::batch::{RecordBatchBuilder, RecordBatches};
 
 /// Longer than anything here takes; a test that waits so long has found a lost wake-up.
@@ -24,21 +27,39 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct TestBroker {
     pub(crate) broker: Broker,
     pub(crate) folder: TempDir,
+    registry: Registry,
 }
 
 impl TestBroker {
     pub(crate) async fn start(properties: &[(&str, &str)]) -> Self {
+        Self::start_on(Fs::default(), properties).await
+    }
+
+    pub(crate) async fn start_on(fs: Fs, properties: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let broker = start_in(&folder, properties).await;
-        Self { broker, folder }
+        let (broker, registry) = start_in(&folder, fs, properties).await;
+        Self { broker, folder, registry }
     }
 
     /// Stops cleanly and starts again on the same folder.
     pub(crate) async fn restart(self, properties: &[(&str, &str)]) -> Self {
-        let Self { broker, folder } = self;
+        let Self { broker, folder, registry } = self;
         broker.shutdown().await;
-        let broker = start_in(&folder, properties).await;
-        Self { broker, folder }
+        // What computes metrics holds on to the folder.
+        drop(registry);
+        let (broker, registry) = start_in(&folder, Fs::default(), properties).await;
+        Self { broker, folder, registry }
+    }
+
+    /// What a counter or gauge says, by the values of its labels.
+    pub(crate) fn metric(&self, name: &str) -> BTreeMap<String, f64> {
+        let families = self.registry.gather();
+        let series = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        let values = series.map(|metric| {
+            let labels: Vec<&str> = metric.get_label().iter().map(|label| label.value()).collect();
+            (labels.join(" "), metric.get_counter().get_value() + metric.get_gauge().get_value())
+        });
+        values.collect()
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -52,14 +73,15 @@ impl TestBroker {
     }
 }
 
-async fn start_in(folder: &TempDir, properties: &[(&str, &str)]) -> Broker {
-    let mut config = BrokerConfig::default();
+async fn start_in(folder: &TempDir, fs: Fs, properties: &[(&str, &str)]) -> (Broker, Registry) {
+    let mut config = BrokerConfig { fs, ..BrokerConfig::default() };
     let folder = folder.path().to_str().unwrap();
     let own = [("log.dirs", folder), ("listeners", "PLAINTEXT://localhost:0"), ("http.listeners", "localhost:0")];
     for (key, value) in own.iter().chain(properties) {
         config.properties.insert((*key).to_owned(), Property::new(*value, "test"));
     }
-    start(config).await.unwrap()
+    let registry = config.registry.clone();
+    (start(config).await.unwrap(), registry)
 }
 
 pub(crate) struct Client {

@@ -1,6 +1,7 @@
 //! A real broker on ports of its own, spoken to in raw frames: the quirks that clients depend on, one test each.
 
 mod configs;
+mod disk;
 mod fetching;
 mod handshake;
 mod harness;

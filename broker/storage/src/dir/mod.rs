@@ -92,7 +92,11 @@ impl LogDir {
     /// Takes the folder, making it if need be. `cluster_id` is what the configuration says; on first use without one, a
     /// new id is made.
     pub fn open(path: &Path, node_id: i32, cluster_id: Option<&str>) -> Result<LogDir, LogDirError> {
-        let fs = Fs::default();
+        Self::open_on(Fs::default(), path, node_id, cluster_id)
+    }
+
+    /// As [`LogDir::open`], on a file system that a test may have put faults into.
+    pub fn open_on(fs: Fs, path: &Path, node_id: i32, cluster_id: Option<&str>) -> Result<LogDir, LogDirError> {
         let io = |source| LogDirError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(io)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(io)?;
@@ -112,6 +116,17 @@ impl LogDir {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// For the logs in it.
+    pub fn fs(&self) -> &Fs {
+        &self.fs
+    }
+
+    /// Whether the disk answers and no write or sync in the folder has failed; a full disk is not a failed one. What failed
+    /// stays so until the folder is opened anew.
+    pub fn is_online(&self) -> bool {
+        !self.fs.has_failed() && self.usage().is_ok()
     }
 
     /// 22 characters of url-safe base64.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fs::faults::{Fault, Faults};
 
 #[test]
 fn a_folder_keeps_its_cluster_and_its_owner() {
@@ -55,6 +56,24 @@ fn partitions_come_with_their_checkpoints_and_deleted_ones_go() {
     assert_eq!((found[1].recovery_point, found[1].log_start_offset, found[1].high_watermark), (7, 0, Some(9)));
     assert!(!dir.path().join("gone-3.0123456789abcdef0123456789abcdef-delete").exists());
     assert!(dir.path().join("unrelated").exists());
+}
+
+#[test]
+fn a_failed_sync_takes_the_folder_offline_and_a_full_disk_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (faults, fs) = Faults::new(Fault::None);
+    let log_dir = LogDir::open_on(fs, dir.path(), 1, None).unwrap();
+    let write = || log_dir.write_checkpoints(&Checkpoints::default());
+    write().unwrap();
+    faults.set(Fault::DiskFull { after_bytes: 1 });
+    write().unwrap_err();
+    assert!(log_dir.is_online());
+    faults.set(Fault::FailedSync);
+    write().unwrap_err();
+    assert!(!log_dir.is_online());
+    faults.set(Fault::None);
+    write().unwrap();
+    assert!(!log_dir.is_online(), "nobody has looked at the disk yet");
 }
 
 #[test]

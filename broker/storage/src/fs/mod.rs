@@ -3,6 +3,9 @@
 //! [`Fs`] is the real file system. A test hangs a [`Hook`] into it that sees each operation before it happens and may
 //! let it through, tear it or fail it. Reads are not hooked: they change nothing.
 //!
+//! It remembers whether a write or a sync has failed otherwise than for want of room: a disk that did so once is not to be
+//! trusted until somebody has looked at it and restarted.
+//!
 //! Never retries, never buffers, never hides an error.
 
 #[cfg(test)]
@@ -13,6 +16,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Something that is about to change the disk.
 pub enum Operation<'a> {
@@ -36,15 +40,28 @@ pub trait Hook: Send + Sync {
     fn before(&self, operation: Operation<'_>) -> Verdict;
 }
 
-/// The file system. Cheap to clone.
+/// The file system. Cheap to clone; clones are the same one.
 #[derive(Clone, Default)]
 pub struct Fs {
     hook: Option<Arc<dyn Hook>>,
+    has_failed: Arc<AtomicBool>,
 }
 
 impl Fs {
     pub fn with_hook(hook: Arc<dyn Hook>) -> Fs {
-        Fs { hook: Some(hook) }
+        Fs { hook: Some(hook), ..Fs::default() }
+    }
+
+    /// Whether a write or a sync has failed, ever since this was made. A full disk is none of that: see [`is_disk_full`].
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    fn watched(&self, result: io::Result<()>) -> io::Result<()> {
+        if result.as_ref().is_err_and(|error| !is_disk_full(error)) {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     fn allow(&self, operation: Operation<'_>) -> io::Result<()> {
@@ -75,19 +92,15 @@ impl Fs {
     }
 
     pub(crate) fn write_all_at(&self, file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
-        match self.verdict(Operation::Write(file, bytes.len())) {
+        self.watched(match self.verdict(Operation::Write(file, bytes.len())) {
             Verdict::Proceed => file.write_all_at(bytes, position),
-            Verdict::Tear(whole, error) => {
-                file.write_all_at(&bytes[..whole], position)?;
-                Err(error)
-            }
+            Verdict::Tear(whole, error) => file.write_all_at(&bytes[..whole], position).and(Err(error)),
             Verdict::Fail(error) => Err(error),
-        }
+        })
     }
 
     pub(crate) fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
-        self.allow(Operation::Truncate(file))?;
-        file.set_len(len)
+        self.watched(self.allow(Operation::Truncate(file)).and_then(|()| file.set_len(len)))
     }
 
     /// Reserves blocks up to `len` without changing the file's length. A file system that cannot do that is left alone.
@@ -100,15 +113,13 @@ impl Fs {
     }
 
     pub(crate) fn sync_data(&self, file: &File) -> io::Result<()> {
-        self.allow(Operation::Sync(file))?;
-        file.sync_data()
+        self.watched(self.allow(Operation::Sync(file)).and_then(|()| file.sync_data()))
     }
 
     /// Makes creations, renames and removals in a folder durable.
     pub(crate) fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let dir = File::open(path)?;
-        self.allow(Operation::Sync(&dir))?;
-        dir.sync_all()
+        self.watched(self.allow(Operation::Sync(&dir)).and_then(|()| dir.sync_all()))
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -156,6 +156,10 @@ impl Log {
         self.poisoned.get_or_insert(reason);
     }
 
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.is_some()
+    }
+
     fn check_healthy(&self) -> Result<(), AppendError> {
         match &self.poisoned {
             None => Ok(()),

@@ -42,7 +42,7 @@ const ACTIVE_CONTROLLER: Family<0> = Family::gauge(
 const OFFLINE_PARTITIONS: Family<0> = Family::gauge(
     "kafka_controller_kafkacontroller_offlinepartitionscount",
     [],
-    "Partitions that nobody can lead, or whose log cannot be opened.",
+    "Partitions that nobody can lead, whose log cannot be opened, or that take no more writes.",
 );
 const IMBALANCE: Family<0> = Family::gauge(
     "kafka_controller_kafkacontroller_preferredreplicaimbalancecount",
@@ -81,8 +81,11 @@ const DISK_READ: Family<0> =
     Family::counter("kafka_server_kafkaserver_linux_disk_read_bytes", [], "Bytes that this process made disks read.");
 const DISK_WRITE: Family<0> =
     Family::counter("kafka_server_kafkaserver_linux_disk_write_bytes", [], "Bytes that this process made disks write.");
-const OFFLINE_LOG_DIRS: Family<0> =
-    Family::gauge("kafka_log_logmanager_offlinelogdirectorycount", [], "Data folders whose disk does not answer.");
+const OFFLINE_LOG_DIRS: Family<0> = Family::gauge(
+    "kafka_log_logmanager_offlinelogdirectorycount",
+    [],
+    "Data folders whose disk does not answer, or has failed a write or a sync.",
+);
 const NETWORK_IDLE: Family<0> = Family::gauge(
     "kafka_network_socketserver_networkprocessoravgidle_percent",
     [],
@@ -165,9 +168,9 @@ fn partitions(page: &mut Page, look: &Look) {
     page.family(&UNDER_MIN_ISR, all().map(|p| (p.labels(), is(p.replication.is_under_min_isr()))));
     page.family(&UNDER_REPLICATED, all().map(|p| (p.labels(), is(p.replication.is_under_replicated()))));
     page.family(&REPLICAS, all().map(|p| (p.labels(), p.replication.replicas as f64)));
-    page.family(&LOG_SIZE, look.online().map(|p| (p.labels(), p.size_bytes as f64)));
-    page.family(&LOG_START, look.online().map(|p| (p.labels(), p.log_start_offset as f64)));
-    page.family(&LOG_END, look.online().map(|p| (p.labels(), p.log_end_offset as f64)));
+    page.family(&LOG_SIZE, look.readable().map(|p| (p.labels(), p.size_bytes as f64)));
+    page.family(&LOG_START, look.readable().map(|p| (p.labels(), p.log_start_offset as f64)));
+    page.family(&LOG_END, look.readable().map(|p| (p.labels(), p.log_end_offset as f64)));
 }
 
 fn controller(page: &mut Page, counts: &Counts) {
@@ -193,7 +196,7 @@ fn server(page: &mut Page, cx: &Context, idle_ratio: f64) {
     page.single(&BROKER_STATE, cx.metrics.state() as f64);
     page.single(&DISK_READ, usage.read_bytes);
     page.single(&DISK_WRITE, usage.written_bytes);
-    page.single(&OFFLINE_LOG_DIRS, f64::from(u8::from(cx.partitions.dir().usage().is_err())));
+    page.single(&OFFLINE_LOG_DIRS, f64::from(u8::from(!cx.partitions.dir().is_online())));
     page.single(&NETWORK_IDLE, idle_ratio);
     page.single(&HANDLER_IDLE, idle_ratio);
     let connections = cx.metrics.connections_by_listener();

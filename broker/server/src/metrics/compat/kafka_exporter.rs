@@ -75,8 +75,8 @@ fn brokers(page: &mut Page, cx: &Context) {
 
 fn partitions(page: &mut Page, look: &Look) {
     let is = |yes: bool| f64::from(u8::from(yes));
-    page.family(&CURRENT_OFFSET, look.online().map(|p| (p.labels(), p.high_watermark as f64)));
-    page.family(&OLDEST_OFFSET, look.online().map(|p| (p.labels(), p.log_start_offset as f64)));
+    page.family(&CURRENT_OFFSET, look.readable().map(|p| (p.labels(), p.high_watermark as f64)));
+    page.family(&OLDEST_OFFSET, look.readable().map(|p| (p.labels(), p.log_start_offset as f64)));
     let all = || look.partitions.iter();
     page.family(&LEADER, all().map(|p| (p.labels(), if p.is_online { f64::from(p.leader) } else { -1.0 })));
     page.family(&REPLICAS, all().map(|p| (p.labels(), p.replication.replicas as f64)));

@@ -37,7 +37,7 @@ const MAX_LAG_SECONDS: Family<1> = Family::gauge(
 .of_each();
 
 pub(super) fn write(page: &mut Page, look: &Look) {
-    page.family(&LATEST, look.online().map(|p| (p.labels(), p.high_watermark as f64)));
+    page.family(&LATEST, look.readable().map(|p| (p.labels(), p.high_watermark as f64)));
     let positions = || look.positions.iter();
     page.family(&OFFSET, positions().map(|at| (at.labels(), at.committed_offset as f64)));
     page.family(&LAG, positions().map(|at| (at.labels(), at.lag_records as f64)));

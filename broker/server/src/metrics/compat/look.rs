@@ -27,6 +27,7 @@ pub(super) struct PartitionLook {
     pub(super) topic: Arc<str>,
     index: i32,
     partition: String,
+    is_readable: bool,
     pub(super) is_online: bool,
     pub(super) leader: i32,
     pub(super) replication: Replication,
@@ -53,8 +54,8 @@ impl Look {
     }
 
     /// The partitions that can be read.
-    pub(super) fn online(&self) -> impl Iterator<Item = &PartitionLook> {
-        self.partitions.iter().filter(|partition| partition.is_online)
+    pub(super) fn readable(&self) -> impl Iterator<Item = &PartitionLook> {
+        self.partitions.iter().filter(|partition| partition.is_readable)
     }
 }
 
@@ -89,6 +90,7 @@ fn partitions(cx: &Context) -> Vec<PartitionLook> {
             topic: Arc::clone(&partition.name.topic),
             index: partition.name.partition,
             partition: partition.name.partition.to_string(),
+            is_readable: published.is_readable(),
             is_online: published.is_online(),
             leader: image.leader,
             replication,
