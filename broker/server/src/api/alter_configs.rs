@@ -10,17 +10,16 @@ use weir_control::metadata::{ConfigResource, MetadataImage, MetadataRecord};
 
 use super::configs::{check_value, find_key, own_settings, resource};
 use super::convert::text;
-use super::error::{Failure, change_failure, count_error};
+use super::error::{ErrorCodes, Failure, change_failure};
 use super::{Call, Context};
 
-pub(super) async fn handle(cx: &Context, call: &Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
+pub(super) async fn handle(cx: &Context, _call: &Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
     for wanted in &request.resources {
         let mut response = AlterConfigsResourceResponse::default()
             .with_resource_type(wanted.resource_type)
             .with_resource_name(wanted.resource_name.clone());
         if let Err(failure) = replace(cx, wanted, request.validate_only).await {
-            count_error(cx, call, failure.code());
             response.error_code = failure.code();
             response.error_message = Some(text(&failure.message));
         }
@@ -67,4 +66,10 @@ pub(super) async fn change(
         Ok::<_, Failure>((records.collect(), ()))
     };
     cx.metadata.change(decide).await.map_err(|error| change_failure(&error, Clone::clone))
+}
+
+impl ErrorCodes for AlterConfigsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.responses.iter().map(|resource| resource.error_code)
+    }
 }

@@ -9,6 +9,7 @@ use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use weir_protocol::api::{API_VERSIONS, ApiSpec};
 
+use super::error::ErrorCodes;
 use super::{Call, Context, advertised};
 
 /// First version that carries the client's software name and version.
@@ -41,4 +42,10 @@ fn is_software_word(text: &str) -> bool {
     is_alphanumeric(bytes.first())
         && is_alphanumeric(bytes.last())
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+impl ErrorCodes for ApiVersionsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code)
+    }
 }

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::Encodable;
 use weir_protocol::api::ApiSpec;
 use weir_protocol::decode::DecodeError;
 use weir_protocol::fetch::{Payload, Piece};
 use weir_protocol::response::{EncodeError, encode_response};
 
+use super::error::ErrorCodes;
 use super::trace::RequestTrace;
 
 /// The other end of a connection.
@@ -41,6 +43,14 @@ pub(crate) enum Reply {
     Frame(Bytes),
     /// A frame whose record bytes are still in their files.
     Pieces(Vec<Piece<RecordRange>>),
+}
+
+/// What a handler comes to.
+#[derive(Debug)]
+pub(super) struct Handled {
+    pub reply: Reply,
+    /// The first one that it tells, under which the request counts as failed.
+    pub error: Option<ResponseError>,
 }
 
 /// Whole batches, where they lie.
@@ -77,8 +87,8 @@ impl Call {
     }
 
     /// Frames a response. An error here is a bug: a field was set that the version lacks.
-    pub(super) fn reply(&self, response: &impl Encodable) -> Result<Reply, CallError> {
+    pub(super) fn reply<R: Encodable + ErrorCodes>(&self, response: &R) -> Result<Handled, CallError> {
         let frame = encode_response(self.api, self.version, self.correlation_id, response)?;
-        Ok(Reply::Frame(frame.freeze()))
+        Ok(Handled { reply: Reply::Frame(frame.freeze()), error: response.first_error() })
     }
 }

@@ -7,7 +7,7 @@ use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse
 use weir_control::metadata::{CreatePartitionsError, MetadataImage, create_partitions};
 
 use super::convert::text;
-use super::error::{Failure, change_failure};
+use super::error::{ErrorCodes, Failure, change_failure};
 use super::metadata::is_internal;
 use super::{Call, Context};
 
@@ -51,4 +51,10 @@ fn failure(error: &CreatePartitionsError) -> Failure {
         CreatePartitionsError::InvalidAssignment(_) => ResponseError::InvalidReplicaAssignment,
     };
     Failure::new(code, error.to_string())
+}
+
+impl ErrorCodes for CreatePartitionsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.results.iter().map(|result| result.error_code)
+    }
 }

@@ -15,7 +15,7 @@ use weir_types::TopicId;
 
 use super::configs::{check_topic_config, describe_topic_configs};
 use super::convert::{text, topic_name, uuid};
-use super::error::{Failure, change_failure, create_topic_failure};
+use super::error::{ErrorCodes, Failure, change_failure, create_topic_failure};
 use super::{Call, Context};
 
 /// First versions of what an answer holds.
@@ -130,5 +130,11 @@ fn result(
             if has_id { result.with_topic_id(uuid(created.topic_id)) } else { result }
         }
         Ok(_) => result,
+    }
+}
+
+impl ErrorCodes for CreateTopicsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.topics.iter().map(|topic| topic.error_code)
     }
 }

@@ -5,6 +5,7 @@
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
+use super::error::ErrorCodes;
 use super::group_errors::{error_code, shared};
 use super::{Call, Context};
 
@@ -15,4 +16,10 @@ pub(super) async fn handle(cx: &Context, _call: &Call, request: DeleteGroupsRequ
         results.push(DeletableGroupResult::default().with_error_code(error_code(&result)).with_group_id(group));
     }
     DeleteGroupsResponse::default().with_results(results)
+}
+
+impl ErrorCodes for DeleteGroupsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.results.iter().map(|result| result.error_code)
+    }
 }

@@ -4,12 +4,12 @@ use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionRe
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 use weir_protocol::produce::TopicRef;
 
-use super::error::{Failure, count_error, partition_failure};
+use super::error::{ErrorCodes, Failure, partition_failure};
 use super::{Call, Context};
 
 const UP_TO_HIGH_WATERMARK: i64 = -1;
 
-pub(super) async fn handle(cx: &Context, call: &Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+pub(super) async fn handle(cx: &Context, _call: &Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let found = cx.partitions.topic(&TopicRef::Name((**topic.name).into()));
         let partitions = topic.partitions.iter().map(|wanted| {
@@ -21,10 +21,7 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: DeleteRecordsRequ
             let result = DeleteRecordsPartitionResult::default().with_partition_index(wanted.partition_index);
             match deleted {
                 Ok(log_start_offset) => result.with_low_watermark(log_start_offset),
-                Err(failure) => {
-                    count_error(cx, call, failure.code());
-                    result.with_low_watermark(-1).with_error_code(failure.code())
-                }
+                Err(failure) => result.with_low_watermark(-1).with_error_code(failure.code()),
             }
         });
         DeleteRecordsTopicResult::default().with_partitions(partitions.collect()).with_name(topic.name)
@@ -32,4 +29,10 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: DeleteRecordsRequ
     let response = DeleteRecordsResponse::default().with_topics(topics.collect());
     cx.lags.want();
     response
+}
+
+impl ErrorCodes for DeleteRecordsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code)
+    }
 }

@@ -11,7 +11,7 @@ use weir_control::metadata::{MetadataImage, delete_topic};
 use weir_protocol::produce::TopicRef;
 
 use super::convert::{find_topic, text, topic_id, topic_name, uuid};
-use super::error::{Failure, change_failure};
+use super::error::{ErrorCodes, Failure, change_failure};
 use super::metadata::is_internal;
 use super::{Call, Context};
 
@@ -72,4 +72,10 @@ async fn delete(cx: &Context, topic: TopicRef) -> Result<(), Failure> {
     let deleted = cx.metadata.change(decide).await.map_err(|error| change_failure(&error, Clone::clone))?;
     cx.groups.topics_deleted(&[deleted]);
     Ok(())
+}
+
+impl ErrorCodes for DeleteTopicsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.responses.iter().map(|topic| topic.error_code)
+    }
 }

@@ -8,6 +8,7 @@ use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};
 
 use super::convert::{OPERATIONS_NOT_ASKED, text};
+use super::error::ErrorCodes;
 use super::{Call, Context};
 
 const ENDPOINT_TYPE_BROKERS: i8 = 1;
@@ -31,4 +32,10 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: DescribeClusterRe
         .with_controller_id(BrokerId(cx.node_id))
         .with_brokers(brokers.collect())
         .with_cluster_authorized_operations(OPERATIONS_NOT_ASKED)
+}
+
+impl ErrorCodes for DescribeClusterResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code)
+    }
 }

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::configs::{BROKER, Described, describe, resource, source_code};
 use super::convert::text;
-use super::error::count_error;
+use super::error::ErrorCodes;
 use super::{Call, Context};
 use crate::config::table::{Kind, Update};
 
@@ -31,10 +31,7 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: DescribeConfigsRe
                 let configs = describe(cx, &resource).into_iter().filter(|config| is_wanted(wanted, config));
                 result.with_configs(configs.map(|config| shown.show(wanted.resource_type, &config)).collect())
             }
-            Err(failure) => {
-                count_error(cx, call, failure.code());
-                result.with_error_code(failure.code()).with_error_message(Some(text(&failure.message)))
-            }
+            Err(failure) => result.with_error_code(failure.code()).with_error_message(Some(text(&failure.message))),
         }
     });
     DescribeConfigsResponse::default().with_results(results.collect())
@@ -92,5 +89,11 @@ fn type_code(kind: Kind) -> i8 {
         Kind::List => 7,
         Kind::Class => 8,
         Kind::Password => 9,
+    }
+}
+
+impl ErrorCodes for DescribeConfigsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.results.iter().map(|result| result.error_code)
     }
 }

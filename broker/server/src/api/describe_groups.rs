@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 use weir_control::groups::{Group, GroupState, Member};
 
 use super::convert::{OPERATIONS_NOT_ASKED, text};
+use super::error::ErrorCodes;
 use super::group_errors::response_error;
 use super::{Call, Context};
 
@@ -64,5 +65,11 @@ fn describe_member(call: &Call, member: &Member, stable_protocol: Option<&str>) 
             .with_member_metadata(member.metadata(protocol))
             .with_member_assignment(member.assignment().clone()),
         None => described,
+    }
+}
+
+impl ErrorCodes for DescribeGroupsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.groups.iter().map(|group| group.error_code)
     }
 }

@@ -11,6 +11,7 @@ use kafka_protocol::messages::describe_log_dirs_response::{
 use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 
 use super::convert::{text, topic_name};
+use super::error::ErrorCodes;
 use super::{Call, Context};
 use crate::partition::Partition;
 
@@ -48,4 +49,10 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: DescribeLogDirsRe
         result = result.with_total_bytes(usage.total_bytes as i64).with_usable_bytes(usage.free_bytes as i64);
     }
     DescribeLogDirsResponse::default().with_results(vec![result])
+}
+
+impl ErrorCodes for DescribeLogDirsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code).chain(self.results.iter().map(|folder| folder.error_code))
+    }
 }

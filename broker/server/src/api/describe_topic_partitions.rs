@@ -7,13 +7,13 @@ use kafka_protocol::messages::{BrokerId, DescribeTopicPartitionsRequest, Describ
 use weir_control::metadata::TopicImage;
 
 use super::convert::{OPERATIONS_NOT_ASKED, broker_ids, topic_name, uuid};
-use super::error::{Failure, count_error};
+use super::error::{ErrorCodes, Failure};
 use super::metadata::is_internal;
 use super::{Call, Context};
 
 pub(super) async fn handle(
     cx: &Context,
-    call: &Call,
+    _call: &Call,
     request: DescribeTopicPartitionsRequest,
 ) -> DescribeTopicPartitionsResponse {
     let image = cx.image();
@@ -38,7 +38,7 @@ pub(super) async fn handle(
             break;
         }
         let Some(topic) = image.topic(&name) else {
-            topics.push(unknown(cx, call, &name));
+            topics.push(unknown(&name));
             continue;
         };
         let start = if name == first_name { first_partition } else { 0 };
@@ -53,12 +53,10 @@ pub(super) async fn handle(
     DescribeTopicPartitionsResponse::default().with_topics(topics).with_next_cursor(next_cursor)
 }
 
-fn unknown(cx: &Context, call: &Call, name: &str) -> DescribeTopicPartitionsResponseTopic {
-    let failure = Failure::unknown_topic();
-    count_error(cx, call, failure.code());
+fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic::default()
         .with_name(Some(topic_name(name)))
-        .with_error_code(failure.code())
+        .with_error_code(Failure::unknown_topic().code())
         .with_topic_authorized_operations(OPERATIONS_NOT_ASKED)
 }
 
@@ -79,4 +77,10 @@ fn describe(topic: &TopicImage, start: usize, end: usize) -> DescribeTopicPartit
         .with_is_internal(is_internal(&topic.name))
         .with_partitions(partitions.collect())
         .with_topic_authorized_operations(OPERATIONS_NOT_ASKED)
+}
+
+impl ErrorCodes for DescribeTopicPartitionsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.topics.iter().map(|topic| topic.error_code)
+    }
 }

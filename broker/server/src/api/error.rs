@@ -5,7 +5,6 @@ use tracing::error;
 use weir_control::metadata::CreateTopicError;
 use weir_storage::{AppendError, ReadError};
 
-use super::{Call, Context};
 use crate::metadata::ChangeError;
 use crate::partition::PartitionError;
 
@@ -100,17 +99,19 @@ fn append_code(error: &AppendError) -> ResponseError {
     }
 }
 
-/// Counts an answered error under Kafka's name for it.
-pub(super) fn count_error(cx: &Context, call: &Call, code: i16) {
-    if let Some(error) = code.err() {
-        let name = kafka_name(error);
-        cx.metrics.request_error(call.api, &name);
-        call.failed(&name);
+/// A response, which says how each thing that was asked for went.
+pub(super) trait ErrorCodes {
+    /// The codes in it, in its order; 0 for what went well.
+    fn error_codes(&self) -> impl Iterator<Item = i16>;
+
+    /// What the request failed with, if any of it failed.
+    fn first_error(&self) -> Option<ResponseError> {
+        self.error_codes().find_map(|code| code.err())
     }
 }
 
 /// `NotLeaderOrFollower` → `NOT_LEADER_OR_FOLLOWER`.
-fn kafka_name(error: ResponseError) -> String {
+pub(super) fn kafka_name(error: ResponseError) -> String {
     let mut name = String::new();
     for c in format!("{error:?}").chars() {
         if c.is_ascii_uppercase() && !name.is_empty() {

@@ -15,8 +15,8 @@ use weir_protocol::decode;
 use weir_protocol::fetch::{FetchPartition, FetchResponse, FetchTopic, encode};
 use weir_protocol::produce::TopicRef;
 
-use super::error::{Failure, count_error, partition_failure};
-use super::{Call, CallError, Context, Handling, RecordRange, Reply};
+use super::error::{ErrorCodes, Failure, partition_failure};
+use super::{Call, CallError, Context, Handled, Handling, RecordRange, Reply};
 use crate::partition::{Fetched, Partition, PartitionError, Topic, Watch, Watcher};
 
 const TOPIC_ID_VERSION_MIN: i16 = 13;
@@ -42,7 +42,7 @@ struct Look {
     must_answer: bool,
 }
 
-async fn handle(cx: Arc<Context>, call: Call, request: FetchRequest) -> Result<Reply, CallError> {
+async fn handle(cx: Arc<Context>, call: Call, request: FetchRequest) -> Result<Handled, CallError> {
     let deadline = tokio::time::Instant::now() + Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let bytes_max = (request.max_bytes.max(0) as usize).min(cx.settings().fetch_bytes_max);
     let bytes_min = (request.min_bytes.max(0) as usize).min(bytes_max);
@@ -64,9 +64,10 @@ async fn handle(cx: Arc<Context>, call: Call, request: FetchRequest) -> Result<R
             }
         }
     }
-    count(&cx, &call, &asked, &look);
+    count(&call, &asked, &look);
     let response = FetchResponse { error_code: 0, topics: look.topics };
-    Ok(Reply::Pieces(encode(response, call.version, call.correlation_id)))
+    let error = response.first_error();
+    Ok(Handled { reply: Reply::Pieces(encode(response, call.version, call.correlation_id)), error })
 }
 
 fn ask(cx: &Context, call: &Call, topic: kafka_protocol::messages::fetch_request::FetchTopic) -> Asked {
@@ -177,7 +178,7 @@ fn empty(index: i32, error_code: i16, is_committed_only: bool) -> FetchPartition
     }
 }
 
-fn count(cx: &Context, call: &Call, asked: &[Asked], look: &Look) {
+fn count(call: &Call, asked: &[Asked], look: &Look) {
     for (asked, answered) in asked.iter().zip(&look.topics) {
         for found in &answered.partitions {
             let Some(topic) = &asked.found else { continue };
@@ -187,8 +188,12 @@ fn count(cx: &Context, call: &Call, asked: &[Asked], look: &Look) {
                 call.answers_with(&topic.name, range);
             }
         }
-        for partition in answered.partitions.iter().filter(|partition| partition.error_code != 0) {
-            count_error(cx, call, partition.error_code);
-        }
+    }
+}
+
+impl ErrorCodes for FetchResponse<RecordRange> {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        std::iter::once(self.error_code).chain(partitions.map(|partition| partition.error_code))
     }
 }

@@ -12,7 +12,7 @@ use weir_control::metadata::PartitionLayout;
 
 use super::auto_create::create;
 use super::convert::text;
-use super::error::Failure;
+use super::error::{ErrorCodes, Failure};
 use super::{Call, Context};
 use crate::groups::OFFSETS_TOPIC;
 
@@ -86,4 +86,11 @@ fn answer(found: &Result<Coordinator, Failure>) -> Coordinator {
             .with_error_code(failure.code())
             .with_error_message(Some(text(&failure.message)))
     })
+}
+
+impl ErrorCodes for FindCoordinatorResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let found = self.coordinators.iter().map(|coordinator| coordinator.error_code);
+        std::iter::once(self.error_code).chain(found)
+    }
 }

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterC
 use super::alter_configs::change;
 use super::configs::{check_value, find_key, own_settings, resource};
 use super::convert::text;
-use super::error::{Failure, count_error};
+use super::error::{ErrorCodes, Failure};
 use super::{Call, Context};
 use crate::config::table::{ConfigKey, Kind};
 use crate::config::value::elements;
@@ -23,7 +23,7 @@ const SUBTRACT: i8 = 3;
 
 pub(super) async fn handle(
     cx: &Context,
-    call: &Call,
+    _call: &Call,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
@@ -32,7 +32,6 @@ pub(super) async fn handle(
             .with_resource_type(wanted.resource_type)
             .with_resource_name(wanted.resource_name.clone());
         if let Err(failure) = alter(cx, wanted, request.validate_only).await {
-            count_error(cx, call, failure.code());
             response.error_code = failure.code();
             response.error_message = Some(text(&failure.message));
         }
@@ -95,4 +94,10 @@ fn apply(settings: &mut BTreeMap<String, String>, key: &ConfigKey, config: &Alte
     check_value(key, &value)?;
     settings.insert(key.name.to_owned(), value);
     Ok(())
+}
+
+impl ErrorCodes for IncrementalAlterConfigsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.responses.iter().map(|resource| resource.error_code)
+    }
 }

@@ -5,21 +5,18 @@
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
-use super::error::{Failure, change_failure, count_error};
+use super::error::{ErrorCodes, Failure, change_failure};
 use super::{Call, Context};
 
-pub(super) async fn handle(cx: &Context, call: &Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
+pub(super) async fn handle(cx: &Context, _call: &Call, request: InitProducerIdRequest) -> InitProducerIdResponse {
     match init(cx, &request).await {
         Ok((producer_id, producer_epoch)) => InitProducerIdResponse::default()
             .with_producer_id(ProducerId(producer_id))
             .with_producer_epoch(producer_epoch),
-        Err(failure) => {
-            count_error(cx, call, failure.code());
-            InitProducerIdResponse::default()
-                .with_producer_id(ProducerId(-1))
-                .with_producer_epoch(-1)
-                .with_error_code(failure.code())
-        }
+        Err(failure) => InitProducerIdResponse::default()
+            .with_producer_id(ProducerId(-1))
+            .with_producer_epoch(-1)
+            .with_error_code(failure.code()),
     }
 }
 
@@ -36,4 +33,10 @@ async fn init(cx: &Context, request: &InitProducerIdRequest) -> Result<(i64, i16
     producer_id
         .map(|id| (id, 0))
         .map_err(|error| change_failure(&error, |never: &std::convert::Infallible| match *never {}))
+}
+
+impl ErrorCodes for InitProducerIdResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code)
+    }
 }

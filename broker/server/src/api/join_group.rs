@@ -14,6 +14,7 @@ use uuid::Uuid;
 use weir_control::groups::{Join, JoinRefused, Joined, Protocol};
 
 use super::convert::text;
+use super::error::ErrorCodes;
 use super::group_errors::{client_host, response_error, shared, shared_option};
 use super::{Call, Context};
 
@@ -89,4 +90,10 @@ fn refused(call: &Call, refused: &JoinRefused) -> JoinGroupResponse {
         .with_generation_id(NO_GENERATION)
         .with_protocol_name(no_protocol)
         .with_member_id(text(&refused.member_id))
+}
+
+impl ErrorCodes for JoinGroupResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code)
+    }
 }

@@ -7,6 +7,7 @@ use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 use weir_control::groups::Leaver;
 
+use super::error::ErrorCodes;
 use super::group_errors::{error_code, response_error, shared, shared_option};
 use super::{Call, Context};
 
@@ -40,5 +41,11 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: LeaveGroupRequest
             LeaveGroupResponse::default().with_members(members.collect())
         }
         Err(error) => LeaveGroupResponse::default().with_error_code(response_error(error).code()),
+    }
+}
+
+impl ErrorCodes for LeaveGroupResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code).chain(self.members.iter().map(|member| member.error_code))
     }
 }

@@ -8,6 +8,7 @@ use kafka_protocol::messages::{ListConfigResourcesRequest, ListConfigResourcesRe
 
 use super::configs::{BROKER, TOPIC};
 use super::convert::text;
+use super::error::ErrorCodes;
 use super::{Call, Context};
 
 pub(super) async fn handle(
@@ -29,4 +30,10 @@ pub(super) async fn handle(
         resources.extend(cx.broker_ids().into_iter().map(|id| listed(&id.to_string(), BROKER)));
     }
     ListConfigResourcesResponse::default().with_config_resources(resources)
+}
+
+impl ErrorCodes for ListConfigResourcesResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code)
+    }
 }

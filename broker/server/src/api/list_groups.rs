@@ -7,6 +7,7 @@ use kafka_protocol::messages::{GroupId, ListGroupsRequest, ListGroupsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::convert::text;
+use super::error::ErrorCodes;
 use super::group_errors::error_code;
 use super::{Call, Context};
 
@@ -29,4 +30,10 @@ pub(super) async fn handle(cx: &Context, _call: &Call, request: ListGroupsReques
         }
     });
     ListGroupsResponse::default().with_error_code(error_code(&result)).with_groups(groups)
+}
+
+impl ErrorCodes for ListGroupsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code)
+    }
 }

@@ -9,7 +9,7 @@ use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionRespon
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use weir_protocol::produce::TopicRef;
 
-use super::error::{Failure, count_error, partition_failure};
+use super::error::{ErrorCodes, Failure, partition_failure};
 use super::{Call, Context};
 use crate::partition::{Partition, PartitionError};
 
@@ -35,7 +35,7 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: ListOffsetsReques
                     find(partition, wanted, is_committed_only).map_err(|error| partition_failure(&error))
                 }
             };
-            answer(cx, call, wanted.partition_index, outcome)
+            answer(call, wanted.partition_index, outcome)
         });
         ListOffsetsTopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)
     });
@@ -74,12 +74,7 @@ fn find(
     }))
 }
 
-fn answer(
-    cx: &Context,
-    call: &Call,
-    index: i32,
-    outcome: Result<Option<Place>, Failure>,
-) -> ListOffsetsPartitionResponse {
+fn answer(call: &Call, index: i32, outcome: Result<Option<Place>, Failure>) -> ListOffsetsPartitionResponse {
     let none = ListOffsetsPartitionResponse::default().with_partition_index(index).with_timestamp(-1).with_offset(-1);
     match outcome {
         Ok(None) => none,
@@ -90,9 +85,12 @@ fn answer(
                 None => found,
             }
         }
-        Err(failure) => {
-            count_error(cx, call, failure.code());
-            none.with_error_code(failure.code())
-        }
+        Err(failure) => none.with_error_code(failure.code()),
+    }
+}
+
+impl ErrorCodes for ListOffsetsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code)
     }
 }

@@ -4,6 +4,7 @@
 
 use kafka_protocol::messages::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
 
+use super::error::ErrorCodes;
 use super::{Call, Context};
 
 pub(super) async fn handle(
@@ -12,4 +13,10 @@ pub(super) async fn handle(
     _request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse {
     ListPartitionReassignmentsResponse::default()
+}
+
+impl ErrorCodes for ListPartitionReassignmentsResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code)
+    }
 }

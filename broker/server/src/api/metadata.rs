@@ -15,7 +15,7 @@ use weir_control::metadata::TopicImage;
 
 use super::auto_create::find_or_create;
 use super::convert::{OPERATIONS_NOT_ASKED, broker_ids, text, topic_id, topic_name, uuid};
-use super::error::Failure;
+use super::error::{ErrorCodes, Failure};
 use super::{Call, Context};
 
 /// First versions of fields that the codec refuses to drop.
@@ -95,4 +95,13 @@ fn describe(call: &Call, topic: &Arc<TopicImage>) -> MetadataResponseTopic {
 /// Topics that the broker writes itself.
 pub(super) fn is_internal(name: &str) -> bool {
     matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+}
+
+impl ErrorCodes for MetadataResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let topics = self.topics.iter().flat_map(|topic| {
+            std::iter::once(topic.error_code).chain(topic.partitions.iter().map(|partition| partition.error_code))
+        });
+        std::iter::once(self.error_code).chain(topics)
+    }
 }

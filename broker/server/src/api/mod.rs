@@ -1,7 +1,8 @@
 //! What the broker answers: one file per Kafka API, and THE table that finds it.
 //!
 //! To add an API: a file here with `handle`, and a line in [`TABLE`]. What stands in the table is advertised; nothing
-//! else is. Handlers see the broker through [`Context`] alone. Kafka's error codes appear here and nowhere else.
+//! else is. Handlers see the broker through [`Context`] alone. Kafka's error codes appear here and nowhere else; what a response
+//! fails with its [`error::ErrorCodes`] say, which counters and traces are told from one place, [`Answer`].
 
 mod alter_configs;
 mod api_versions;
@@ -58,6 +59,9 @@ use crate::metrics::{ApiMetrics, Metrics};
 
 pub(crate) use call::{Call, CallError, Peer, RecordRange, Reply};
 pub(crate) use context::Context;
+
+use call::Handled;
+use error::kafka_name;
 use trace::{RequestTrace, Times, Told};
 
 /// A row whose handler is `async fn handle(&Context, &Call, Request) -> Response`.
@@ -117,7 +121,7 @@ struct Api {
 }
 
 /// A handler at work.
-type Handling = BoxFuture<'static, Result<Reply, CallError>>;
+type Handling = BoxFuture<'static, Result<Handled, CallError>>;
 
 /// An answer under way. Counted, with its duration and where that went, when it is ready.
 pub(crate) struct Answer {
@@ -193,11 +197,12 @@ impl Future for Answer {
         let ready = Instant::now();
         self.local += ready - begun;
         self.set_waiting(polled.is_pending());
-        let reply = std::task::ready!(polled)?;
-        self.metrics.answered(ready - self.started, self.local);
+        let Handled { reply, error } = std::task::ready!(polled)?;
+        let error = error.map(kafka_name);
+        self.metrics.answered(ready - self.started, self.local, error.as_deref());
         let told = self.trace.take().map(|(api, trace)| {
             let times = Times { received: self.received, started: self.started, local: self.local, ready };
-            Box::new(Told { trace, api, times })
+            Box::new(Told { trace, api, times, error })
         });
         Poll::Ready(Ok(Answered { reply, ready, metrics: self.metrics.clone(), told }))
     }

@@ -12,6 +12,7 @@ use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use weir_control::groups::{Commit, CommitPartition, CommittedOffset};
 use weir_types::TopicPartition;
 
+use super::error::ErrorCodes;
 use super::group_errors::{error_code, shared, shared_option};
 use super::{Call, Context};
 use crate::clock::now_ms;
@@ -83,5 +84,11 @@ fn committed(commit: &OffsetCommitRequestPartition, now_ms: i64, expire_timestam
         metadata: commit.committed_metadata.as_ref().map(|text| text.to_string()).unwrap_or_default(),
         commit_timestamp_ms: now_ms,
         expire_timestamp_ms,
+    }
+}
+
+impl ErrorCodes for OffsetCommitResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code)
     }
 }

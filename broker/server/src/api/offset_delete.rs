@@ -6,6 +6,7 @@ use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponseParti
 use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 use weir_types::TopicPartition;
 
+use super::error::ErrorCodes;
 use super::group_errors::{error_code, response_error, shared};
 use super::{Call, Context};
 
@@ -30,4 +31,11 @@ pub(super) async fn handle(cx: &Context, _call: &Call, request: OffsetDeleteRequ
         OffsetDeleteResponseTopic::default().with_partitions(partitions.collect()).with_name(topic.name)
     });
     OffsetDeleteResponse::default().with_topics(topics.collect())
+}
+
+impl ErrorCodes for OffsetDeleteResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        std::iter::once(self.error_code).chain(partitions.map(|partition| partition.error_code))
+    }
 }

@@ -17,6 +17,7 @@ use weir_control::groups::{CommittedOffset, Group, GroupError};
 use weir_types::TopicPartition;
 
 use super::convert::text;
+use super::error::ErrorCodes;
 use super::group_errors::{response_error, shared};
 use super::{Call, Context};
 
@@ -117,4 +118,15 @@ fn single_topic(call: &Call, (name, partitions): Topic, error_code: i16) -> Offs
             .with_metadata(Some(text(offset.as_ref().map_or("", |offset| &offset.metadata))))
     });
     OffsetFetchResponseTopic::default().with_name(name).with_partitions(partitions.collect())
+}
+
+impl ErrorCodes for OffsetFetchResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        let topics = self.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
+        let groups = self.groups.iter().flat_map(|group| {
+            let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
+            std::iter::once(group.error_code).chain(partitions.map(|partition| partition.error_code))
+        });
+        std::iter::once(self.error_code).chain(topics).chain(groups)
+    }
 }

@@ -5,13 +5,13 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset,
 use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 use weir_protocol::produce::TopicRef;
 
-use super::error::{Failure, count_error, partition_failure};
+use super::error::{ErrorCodes, Failure, partition_failure};
 use super::{Call, Context};
 use crate::partition::{Partition, PartitionError};
 
 pub(super) async fn handle(
     cx: &Context,
-    call: &Call,
+    _call: &Call,
     request: OffsetForLeaderEpochRequest,
 ) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
@@ -24,10 +24,7 @@ pub(super) async fn handle(
             let answer = EpochEndOffset::default().with_partition(wanted.partition);
             match end {
                 Ok((leader_epoch, end_offset)) => answer.with_leader_epoch(leader_epoch).with_end_offset(end_offset),
-                Err(failure) => {
-                    count_error(cx, call, failure.code());
-                    answer.with_leader_epoch(-1).with_end_offset(-1).with_error_code(failure.code())
-                }
+                Err(failure) => answer.with_leader_epoch(-1).with_end_offset(-1).with_error_code(failure.code()),
             }
         });
         OffsetForLeaderTopicResult::default().with_partitions(partitions.collect()).with_topic(topic.topic)
@@ -38,4 +35,10 @@ pub(super) async fn handle(
 fn find(partition: &Partition, wanted: &OffsetForLeaderPartition) -> Result<(i32, i64), PartitionError> {
     partition.check_leader_epoch(wanted.current_leader_epoch)?;
     partition.epoch_end_offset(wanted.leader_epoch)
+}
+
+impl ErrorCodes for OffsetForLeaderEpochResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code)
+    }
 }

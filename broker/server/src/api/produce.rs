@@ -15,8 +15,8 @@ use weir_storage::{AppendOrigin, Appended};
 use weir_types::batch::RecordBatch;
 
 use super::convert::{text, topic_name};
-use super::error::{Failure, count_error, partition_failure};
-use super::{Call, CallError, Context, Handling, Reply};
+use super::error::{ErrorCodes, Failure, partition_failure};
+use super::{Call, CallError, Context, Handled, Handling, Reply};
 use crate::partition::{Partition, Topic, committed};
 
 /// First versions of fields that the codec refuses to drop.
@@ -41,7 +41,7 @@ struct Written {
     log_start_offset: i64,
 }
 
-async fn handle(cx: Arc<Context>, call: Call, request: ProduceRequest) -> Result<Reply, CallError> {
+async fn handle(cx: Arc<Context>, call: Call, request: ProduceRequest) -> Result<Handled, CallError> {
     let ProduceRequest { acks, timeout_ms, topics, .. } = request;
     let mut answered = Vec::with_capacity(topics.len());
     for topic in topics {
@@ -57,7 +57,10 @@ async fn handle(cx: Arc<Context>, call: Call, request: ProduceRequest) -> Result
         answered.push((topic.topic.clone(), outcomes.collect::<Vec<_>>()));
     }
     if acks == 0 {
-        return Ok(Reply::None);
+        // Nobody is told, so that only the count says that records were lost.
+        let mut outcomes = answered.iter().flat_map(|(_, outcomes)| outcomes);
+        let error = outcomes.find_map(|outcome| Some(outcome.result.as_ref().err()?.error));
+        return Ok(Handled { reply: Reply::None, error });
     }
     if acks == -1 {
         await_commit(&mut answered, timeout_ms).await;
@@ -68,7 +71,7 @@ async fn handle(cx: Arc<Context>, call: Call, request: ProduceRequest) -> Result
             TopicRef::Name(name) => response.name = topic_name(&name),
             TopicRef::Id(id) => response.topic_id = uuid::Uuid::from_bytes(id),
         }
-        response.partition_responses = outcomes.into_iter().map(|outcome| answer(&cx, &call, outcome)).collect();
+        response.partition_responses = outcomes.into_iter().map(|outcome| answer(&call, outcome)).collect();
         response
     });
     call.reply(&ProduceResponse::default().with_responses(responses.collect()))
@@ -133,7 +136,7 @@ async fn await_commit(answered: &mut [(TopicRef, Vec<Outcome>)], timeout_ms: i32
     }
 }
 
-fn answer(cx: &Context, call: &Call, outcome: Outcome) -> PartitionProduceResponse {
+fn answer(call: &Call, outcome: Outcome) -> PartitionProduceResponse {
     let response = PartitionProduceResponse::default().with_index(outcome.index);
     match outcome.result {
         Ok(Written { appended, log_start_offset, .. }) => {
@@ -144,10 +147,15 @@ fn answer(cx: &Context, call: &Call, outcome: Outcome) -> PartitionProduceRespon
             if has_start { response.with_log_start_offset(log_start_offset) } else { response }
         }
         Err(failure) => {
-            count_error(cx, call, failure.code());
             let response = response.with_base_offset(-1).with_log_append_time_ms(-1).with_error_code(failure.code());
             let has_message = call.version >= ERROR_MESSAGE_VERSION_MIN;
             if has_message { response.with_error_message(Some(text(&failure.message))) } else { response }
         }
+    }
+}
+
+impl ErrorCodes for ProduceResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        self.responses.iter().flat_map(|topic| &topic.partition_responses).map(|partition| partition.error_code)
     }
 }

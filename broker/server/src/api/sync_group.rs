@@ -6,6 +6,7 @@ use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use weir_control::groups::Sync;
 
 use super::convert::text;
+use super::error::ErrorCodes;
 use super::group_errors::{response_error, shared, shared_option};
 use super::{Call, Context};
 
@@ -29,5 +30,11 @@ pub(super) async fn handle(cx: &Context, call: &Call, request: SyncGroupRequest)
             .with_assignment(synced.assignment),
         Ok(synced) => SyncGroupResponse::default().with_assignment(synced.assignment),
         Err(error) => SyncGroupResponse::default().with_error_code(response_error(error).code()),
+    }
+}
+
+impl ErrorCodes for SyncGroupResponse {
+    fn error_codes(&self) -> impl Iterator<Item = i16> {
+        std::iter::once(self.error_code)
     }
 }

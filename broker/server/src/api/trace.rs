@@ -26,7 +26,6 @@ const LOOK_BYTES: usize = 4096;
 pub(crate) struct RequestTrace {
     topic: OnceLock<Arc<str>>,
     context: OnceLock<SpanContext>,
-    error: OnceLock<String>,
 }
 
 /// When things happened to a request.
@@ -42,6 +41,8 @@ pub(super) struct Told {
     pub trace: Arc<RequestTrace>,
     pub api: &'static ApiSpec,
     pub times: Times,
+    /// Kafka's name of it.
+    pub error: Option<String>,
 }
 
 impl Call {
@@ -60,12 +61,6 @@ impl Call {
         let mut prefix = vec![0; LOOK_BYTES.min(range.len)];
         if range.file.read_exact_at(&mut prefix, range.position).is_ok() {
             trace.found(&prefix);
-        }
-    }
-
-    pub(super) fn failed(&self, error: &str) {
-        if let Some(trace) = &self.trace {
-            let _ = trace.error.set(error.to_owned());
         }
     }
 }
@@ -87,15 +82,14 @@ impl Told {
             Some(topic) => format!("{} {topic}", self.api.name),
             None => self.api.name.to_owned(),
         };
-        let error = self.trace.error.get().cloned();
-        let keeps = error.is_some() || self.is_slow();
+        let keeps = self.error.is_some() || self.is_slow();
         let mut work = Work::new(name, SpanKind::Server, wall_clock(times.received), wall_clock(sent))
             .of(self.trace.context.get().cloned())
             .with("messaging.system", "kafka");
         if let Some(topic) = self.trace.topic.get() {
             work = work.with("messaging.destination.name", topic.to_string());
         }
-        work.error = error.map(Into::into);
+        work.error = self.error.clone().map(Into::into);
         let told = if keeps { record_always(work) } else { record(work) };
         let Some(context) = told else { return };
         let worked = times.started + times.local;

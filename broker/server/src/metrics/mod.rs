@@ -213,10 +213,6 @@ impl Metrics {
         self.requests.api(api)
     }
 
-    pub(crate) fn request_error(&self, api: &ApiSpec, error: &str) {
-        self.requests.error(api, error);
-    }
-
     pub(crate) fn connections(&self, listener: &str) -> IntGauge {
         self.connections.with_label_values(&[listener])
     }

@@ -27,6 +27,7 @@ pub(super) const PHASES: [&str; 5] = ["queue", "local", "remote", "response_queu
 pub(crate) struct ApiMetrics {
     pub name: &'static str,
     pub requests: IntCounter,
+    errors: IntCounterVec,
     pub duration_seconds: Histogram,
     /// By [`PHASES`].
     phase_seconds: [Histogram; PHASES.len()],
@@ -42,7 +43,10 @@ impl RequestFamilies {
         Ok(Self {
             requests: IntCounterVec::new(Opts::new("weir_requests_total", "Requests answered, by API."), &["api"])?,
             errors: IntCounterVec::new(
-                Opts::new("weir_request_errors_total", "Errors answered, by API and Kafka's name of the error."),
+                Opts::new(
+                    "weir_request_errors_total",
+                    "Requests answered with an error, by API and Kafka's name of the first one in the answer.",
+                ),
                 &["api", "error"],
             )?,
             duration_seconds: histogram(
@@ -77,14 +81,11 @@ impl RequestFamilies {
         ApiMetrics {
             name: api.name,
             requests: self.requests.with_label_values(&[api.name]),
+            errors: self.errors.clone(),
             duration_seconds: self.duration_seconds.with_label_values(&[api.name]),
             phase_seconds: PHASES.map(|phase| self.phase_seconds.with_label_values(&[api.name, phase])),
             waiting: self.waiting.with_label_values(&[api.name]),
         }
-    }
-
-    pub(super) fn error(&self, api: &ApiSpec, error: &str) {
-        self.errors.with_label_values(&[api.name, error]).inc();
     }
 }
 
@@ -95,9 +96,12 @@ impl ApiMetrics {
         queue_seconds.observe(received.elapsed().as_secs_f64());
     }
 
-    /// Its answer is ready `elapsed` after it began; for `local` of that the broker worked on it.
-    pub(crate) fn answered(&self, elapsed: Duration, local: Duration) {
+    /// Its answer is ready `elapsed` after it began; for `local` of that the broker worked on it. `error` is what it tells first.
+    pub(crate) fn answered(&self, elapsed: Duration, local: Duration, error: Option<&str>) {
         self.requests.inc();
+        if let Some(error) = error {
+            self.errors.with_label_values(&[self.name, error]).inc();
+        }
         self.duration_seconds.observe(elapsed.as_secs_f64());
         let [_, local_seconds, remote_seconds, ..] = &self.phase_seconds;
         local_seconds.observe(local.as_secs_f64());

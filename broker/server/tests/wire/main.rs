@@ -2,6 +2,7 @@
 
 mod configs;
 mod disk;
+mod errors;
 mod fetching;
 mod handshake;
 mod harness;
