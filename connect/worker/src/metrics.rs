@@ -2,11 +2,13 @@
 //!
 //! Series begin at 0 when a connector is created, stay while its tasks fail, and go when it is deleted.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
-use weir_connect_api::{ConnectError, ConnectorKind, Stage};
+use weir_connect_api::{ConnectError, ConnectorKind, Stage, TopicPartition};
 
 use crate::state::State;
 
@@ -20,6 +22,8 @@ const STAGES: [Stage; 8] = [
     Stage::KafkaProduce,
     Stage::KafkaConsume,
 ];
+/// The direction of records that sinks move.
+const SINK: &str = "in";
 const BATCH_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 #[derive(Clone)]
@@ -82,12 +86,13 @@ impl Metrics {
             )?,
             lag_records: gauge(
                 "weir_connect_lag_records",
-                "Records in a sink's topics that it has not written.",
+                "Records in a sink's topics that it has not written, over all its tasks.",
                 &["connector"],
             )?,
             lag_seconds: real(
                 "weir_connect_lag_seconds",
-                "Age of the oldest record that a sink holds unwritten; 0 when none.",
+                "How long the oldest record that a sink has not written has waited: since the broker appended it, where the topic has \
+                 message.timestamp.type=LogAppendTime, else since the task first heard of it; 0 when all are written.",
             )?,
             batch_seconds: batch,
             last_error: real(
@@ -127,9 +132,9 @@ impl Metrics {
     pub fn connector(&self, name: &str, kind: ConnectorKind) -> ConnectorMetrics {
         let direction = match kind {
             ConnectorKind::Source => "out",
-            ConnectorKind::Sink => "in",
+            ConnectorKind::Sink => SINK,
         };
-        let series = ConnectorMetrics { all: self.clone(), name: name.to_owned(), direction };
+        let series = ConnectorMetrics { all: self.clone(), name: name.to_owned(), direction, lags: Arc::default() };
         self.records.with_label_values(&[name, direction]);
         self.bytes.with_label_values(&[name, direction]);
         for stage in STAGES {
@@ -167,6 +172,17 @@ pub struct ConnectorMetrics {
     all: Metrics,
     name: String,
     direction: &'static str,
+    /// By partition, so that one which passes from a task to another counts once. What a failed task has shown stays until it
+    /// runs again, or another has its partitions: the records are still not written.
+    lags: Arc<Mutex<BTreeMap<TopicPartition, Lag>>>,
+}
+
+/// How far a task is behind in a partition.
+#[derive(Debug, Clone, Copy)]
+pub struct Lag {
+    pub task: usize,
+    pub records: i64,
+    pub waited: Duration,
 }
 
 impl ConnectorMetrics {
@@ -201,9 +217,15 @@ impl ConnectorMetrics {
         self.all.batch_seconds.with_label_values(&[&self.name]).observe(took.as_secs_f64());
     }
 
-    pub fn lag(&self, records: i64, seconds: f64) {
+    /// How far `task` is behind in its partitions, in all that it has.
+    pub fn lag(&self, task: usize, of_task: impl IntoIterator<Item = (TopicPartition, Lag)>) {
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        lags.retain(|_, lag| lag.task != task);
+        lags.extend(of_task);
+        let records = lags.values().map(|lag| lag.records).sum();
+        let waited = lags.values().map(|lag| lag.waited).max().unwrap_or_default();
         self.all.lag_records.with_label_values(&[&self.name]).set(records);
-        self.all.lag_seconds.with_label_values(&[&self.name]).set(seconds);
+        self.all.lag_seconds.with_label_values(&[&self.name]).set(waited.as_secs_f64());
     }
 
     pub fn set_task_state(&self, task: usize, current: State) {
@@ -215,6 +237,9 @@ impl ConnectorMetrics {
     }
 
     pub fn remove_task(&self, task: usize) {
+        if self.direction == SINK {
+            self.lag(task, []);
+        }
         let _ = self.all.task_failures.remove_label_values(&[&self.name, &task.to_string()]);
         for state in State::ALL {
             let _ = self.all.task_state.remove_label_values(&[&self.name, &task.to_string(), state.as_str()]);
@@ -237,5 +262,41 @@ impl ConnectorMetrics {
             let _ = gauge.remove_label_values(&[name]);
         }
         let _ = self.all.batch_seconds.remove_label_values(&[name]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Series of the connector: records and seconds.
+    fn shown(metrics: &Metrics) -> (i64, f64) {
+        (metrics.lag_records.with_label_values(&["rows"]).get(), metrics.lag_seconds.with_label_values(&["rows"]).get())
+    }
+
+    fn lags(task: usize, partitions: &[(i32, i64, u64)]) -> Vec<(TopicPartition, Lag)> {
+        let lag = |(partition, records, seconds): &(i32, i64, u64)| {
+            let lag = Lag { task, records: *records, waited: Duration::from_secs(*seconds) };
+            (TopicPartition::new("orders", *partition), lag)
+        };
+        partitions.iter().map(lag).collect()
+    }
+
+    #[test]
+    fn lag_is_that_of_all_tasks_and_a_partition_counts_once() {
+        let all = Metrics::new().unwrap();
+        let rows = all.connector("rows", ConnectorKind::Sink);
+        rows.lag(0, lags(0, &[(0, 10, 30), (1, 5, 2)]));
+        rows.lag(1, lags(1, &[(2, 7, 3)]));
+        assert_eq!(shown(&all), (22, 30.0));
+        rows.lag(1, lags(1, &[(2, 0, 0)]));
+        assert_eq!(shown(&all), (15, 30.0));
+        // The first has failed, and the second got one of its partitions.
+        rows.lag(1, lags(1, &[(0, 10, 31), (2, 0, 0)]));
+        assert_eq!(shown(&all), (15, 31.0));
+        rows.remove_task(1);
+        assert_eq!(shown(&all), (5, 2.0));
+        rows.remove_task(0);
+        assert_eq!(shown(&all), (0, 0.0));
     }
 }

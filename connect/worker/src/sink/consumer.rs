@@ -4,6 +4,7 @@
 //! task gets no records that count (each batch carries the generation it was read in); a full queue pauses fetching and
 //! never stops the thread from polling, so the member stays in its group however slow the destination is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc as std_mpsc;
@@ -16,13 +17,15 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Partition, Statistics};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Offset, Timestamp, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use weir_connect_api::{Header, Offsets, Record, SinkRecord, TopicPartition};
 
+use super::lag::Span;
+use super::now_ms;
 use crate::client_log::ClientLog;
 use crate::converter::Converter;
 use crate::kafka::{Cluster, ClusterError};
@@ -47,11 +50,15 @@ const QUEUED_KBYTES_MAX: &str = "16384";
 /// the queue: a partition would stand still most of the time.
 const FETCH_BACKOFF_MS: &str = "5";
 
+/// What records of a hand-over there are, by partition.
+pub(super) type Spans = BTreeMap<TopicPartition, Span>;
+
 /// What the thread tells the task.
 pub(super) enum Event {
     Records {
         generation: u64,
         records: Vec<SinkRecord>,
+        spans: Spans,
     },
     /// Answer with the offsets to begin at; partitions left out begin at the group's.
     Assigned {
@@ -64,7 +71,7 @@ pub(super) enum Event {
         partitions: Vec<TopicPartition>,
         reply: std_mpsc::SyncSender<()>,
     },
-    /// The ends of the partitions, about once a second.
+    /// The ends of the records in the partitions, about once a second.
     Ends(Offsets),
     Failed(String),
 }
@@ -204,8 +211,10 @@ impl ClientContext for Context {
         self.log.traffic().note(&statistics);
         let mut ends = Offsets::new();
         for topic in statistics.topics.values() {
-            for partition in topic.partitions.values().filter(|p| p.partition >= 0 && p.ls_offset >= 0) {
-                ends.insert(TopicPartition::new(topic.topic.as_str(), partition.partition), partition.ls_offset);
+            for partition in topic.partitions.values().filter(|p| p.partition >= 0) {
+                if let Some(end) = end_offset(partition) {
+                    ends.insert(TopicPartition::new(topic.topic.as_str(), partition.partition), end);
+                }
             }
         }
         // A task that is busy gets the next ones.
@@ -220,6 +229,14 @@ impl ConsumerContext for Context {
             _ => self.revoke(consumer, list),
         }
     }
+}
+
+/// The exclusive end of the records in a partition. Where everything is fetched and handed on, that is where the last one
+/// ended: behind it there may be markers of transactions, which no reader gets to see.
+fn end_offset(partition: &Partition) -> Option<i64> {
+    let is_drained = partition.fetchq_cnt == 0 && partition.next_offset >= partition.ls_offset;
+    let end = if is_drained { partition.app_offset } else { partition.ls_offset };
+    Some(end).filter(|end| *end >= 0)
 }
 
 fn places(list: &TopicPartitionList) -> Vec<TopicPartition> {
@@ -266,8 +283,8 @@ impl Poller {
     /// False when the task is gone.
     fn hand_over(&self, batch: Batch) -> bool {
         let generation = batch.generation;
-        let records = batch.finish(&self.subscription);
-        let mut event = Event::Records { generation, records };
+        let (records, spans) = batch.finish(&self.subscription);
+        let mut event = Event::Records { generation, records, spans };
         let full_since = Instant::now();
         let mut is_paused = false;
         loop {
@@ -334,6 +351,7 @@ struct Batch {
     generation: u64,
     bytes: BytesMut,
     records: Vec<Raw>,
+    spans: Spans,
 }
 
 struct Raw {
@@ -358,10 +376,23 @@ impl Batch {
                 self.bytes.len()
             })
         };
+        let origin = TopicPartition { topic: name, partition: message.partition() };
+        let end_offset = message.offset() + 1;
+        match self.spans.get_mut(&origin) {
+            Some(span) => span.end_offset = end_offset,
+            None => {
+                let append_ms = match message.timestamp() {
+                    Timestamp::LogAppendTime(ms) => Some(ms),
+                    Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+                };
+                let span = Span { first_offset: message.offset(), end_offset, append_ms, read_ms: now_ms() };
+                self.spans.insert(origin.clone(), span);
+            }
+        }
         self.records.push(Raw {
             key_end: append(message.key()),
             value_end: append(message.payload()),
-            origin: TopicPartition { topic: name, partition: message.partition() },
+            origin,
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis(),
             headers: crate::source::headers(message),
@@ -383,7 +414,7 @@ impl Batch {
         self.records.len() >= BATCH_RECORDS_MAX || self.bytes.len() >= BATCH_BYTES_MAX
     }
 
-    fn finish(self, subscription: &Subscription) -> Vec<SinkRecord> {
+    fn finish(self, subscription: &Subscription) -> (Vec<SinkRecord>, Spans) {
         let bytes = self.bytes.freeze();
         let mut begin = 0;
         let mut cut = |end: Option<usize>| -> Option<Bytes> {
@@ -404,6 +435,6 @@ impl Batch {
             };
             SinkRecord { origin: raw.origin, offset: raw.offset, record, original: None }
         };
-        self.records.into_iter().map(record).collect()
+        (self.records.into_iter().map(record).collect(), self.spans)
     }
 }

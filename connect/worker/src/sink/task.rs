@@ -3,10 +3,10 @@
 //! Invariants: an offset is committed only once the sink says it is durable; a retriable error is repeated for ever, and
 //! shown; a batch read before a rebalance is never written after it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -14,13 +14,15 @@ use weir_connect_api::{
     Config, ConnectError, Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask, Stage, TopicPartition,
 };
 
-use super::consumer::{Event, QUEUE_BATCHES, Reader, Subscription};
+use super::consumer::{Event, QUEUE_BATCHES, Reader, Spans, Subscription};
+use super::lag::PartitionLag;
+use super::now_ms;
 use crate::active_topics::TopicUse;
 use crate::chain::Chain;
 use crate::dead_letters::DeadLetters;
 use crate::health::Health;
 use crate::kafka::Cluster;
-use crate::metrics::ConnectorMetrics;
+use crate::metrics::{ConnectorMetrics, Lag};
 use crate::retry::Backoff;
 use crate::trace::{self, Processing};
 
@@ -47,12 +49,11 @@ pub(crate) struct SinkRun {
 /// What a running task knows of its partitions.
 #[derive(Default)]
 struct Progress {
+    task_index: usize,
     generation: u64,
-    assigned: BTreeSet<TopicPartition>,
+    /// Those assigned.
+    lags: BTreeMap<TopicPartition, PartitionLag>,
     durable: Offsets,
-    ends: Offsets,
-    /// Timestamp of the first record that is not known to be durable.
-    oldest_ms: Option<i64>,
     flush_at: Option<Instant>,
     /// Records of traces that are not known to be durable; few of them, at most.
     traced: Vec<Processing>,
@@ -72,20 +73,20 @@ impl SinkRun {
             config: self.config.clone(),
             reporter,
         };
-        self.repeat(task.as_mut(), &Progress::default(), &stop, Call::Start(context)).await?;
+        let mut progress = Progress::new(self.task_index);
+        self.repeat(task.as_mut(), &progress, &stop, Call::Start(context)).await?;
         let (events, mut queue) = mpsc::channel(QUEUE_BATCHES);
         let client_id = format!("{}-{}", self.connector, self.task_index);
         let subscription = std::mem::replace(&mut self.subscription, Subscription::none());
         let reader = Reader::start(&self.cluster, &client_id, subscription, events);
         let reader = reader.map_err(|error| ConnectError::fatal(error.to_string()))?;
-        let mut progress = Progress::default();
         let ended = self.work(task.as_mut(), &reader, &mut queue, &mut progress, &stop).await;
         if ended.is_ok()
             && let Ok(durable) = task.flush().await
         {
             reader.commit(&durable);
         }
-        let assigned: Vec<_> = progress.assigned.into_iter().collect();
+        let assigned: Vec<_> = progress.lags.into_keys().collect();
         task.close(&assigned).await;
         task.stop().await;
         // Whoever waits in the thread for an answer gets none, and ends.
@@ -117,23 +118,29 @@ impl SinkRun {
                 None => return Err(ConnectError::retriable("the consumer ended by itself")),
                 Some(Event::Failed(message)) => return Err(ConnectError::fatal(message)),
                 Some(Event::Ends(ends)) => {
-                    progress.ends = ends;
+                    progress.heard(&ends);
                     progress.show(&self.metrics);
                 }
                 Some(Event::Assigned { generation, partitions, reply }) => {
                     progress.generation = generation;
-                    progress.assigned = partitions.iter().cloned().collect();
                     progress.durable = self.repeat(task, progress, stop, Call::Open(&partitions)).await?;
+                    let begins = |place: TopicPartition| {
+                        let lag = PartitionLag::beginning_at(progress.durable.get(&place).copied());
+                        (place, lag)
+                    };
+                    progress.lags = partitions.into_iter().map(begins).collect();
                     let _ = reply.send(progress.durable.clone());
                 }
                 Some(Event::Revoked { partitions, reply }) => {
                     self.flush(task, reader, progress, stop).await?;
                     task.close(&partitions).await;
-                    progress.assigned.clear();
+                    progress.lags.clear();
                     progress.durable.clear();
+                    progress.show(&self.metrics);
                     let _ = reply.send(());
                 }
-                Some(Event::Records { generation, records }) if generation == progress.generation => {
+                Some(Event::Records { generation, records, spans }) if generation == progress.generation => {
+                    progress.read(spans);
                     self.put(task, records, progress, stop).await?;
                     progress.flush_at.get_or_insert_with(|| Instant::now() + linger);
                     if progress.flush_at.is_some_and(|at| Instant::now() >= at) {
@@ -158,7 +165,6 @@ impl SinkRun {
         let mut kept = Vec::with_capacity(records.len());
         for mut record in records {
             read_to.insert(record.origin.clone(), record.offset + 1);
-            progress.oldest_ms = progress.oldest_ms.or(record.record.timestamp_ms);
             bytes += record.record.value.size_bytes() as u64;
             if self.chain.is_empty() {
                 kept.push(record);
@@ -182,7 +188,9 @@ impl SinkRun {
             Err(error) if error.is_retriable() => {
                 self.health.trouble(&error);
                 self.metrics.retried(&error, Duration::ZERO);
-                self.repeat(task, progress, stop, Call::Flush).await.map(|durable| progress.durable.extend(durable))
+                let durable = self.repeat(task, progress, stop, Call::Flush).await?;
+                progress.written(durable);
+                Ok(())
             }
             Err(error) => {
                 Processing::done(std::mem::take(&mut progress.traced), &self.connector, wall, Some(&error));
@@ -209,8 +217,7 @@ impl SinkRun {
         let moved: Offsets =
             durable.into_iter().filter(|(place, offset)| progress.durable.get(place) != Some(offset)).collect();
         reader.commit(&moved);
-        progress.durable.extend(moved);
-        progress.oldest_ms = None;
+        progress.written(moved);
         progress.show(&self.metrics);
         Ok(())
     }
@@ -251,34 +258,55 @@ impl SinkRun {
 }
 
 impl Progress {
+    fn new(task_index: usize) -> Self {
+        Self { task_index, ..Self::default() }
+    }
+
     /// Waits for a call and shows meanwhile how the lag grows: what it waits for may be slow, or away.
     async fn shown_while<T>(&self, metrics: &ConnectorMetrics, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         loop {
             tokio::select! {
                 result = &mut call => return result,
-                () = tokio::time::sleep(SHOW_EVERY) => self.show(metrics),
+                // Without partitions nothing is known: what was shown before holds until there are some.
+                () = tokio::time::sleep(SHOW_EVERY), if !self.lags.is_empty() => self.show(metrics),
             }
         }
     }
 
     fn show(&self, metrics: &ConnectorMetrics) {
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
-        metrics.lag(self.lag_records(), self.lag(now_ms).as_secs_f64());
+        let now_ms = now_ms();
+        let lags = self.lags.iter().map(|(place, lag)| {
+            let waited = Duration::from_millis(lag.wait_ms(now_ms).unsigned_abs());
+            (place.clone(), Lag { task: self.task_index, records: lag.records(), waited })
+        });
+        metrics.lag(self.task_index, lags);
     }
 
-    /// Records that are not known to be durable, up to the ends that the consumer heard of last.
-    fn lag_records(&self) -> i64 {
-        let behind = |place: &TopicPartition| {
-            let end = self.ends.get(place)?;
-            Some((end - self.durable.get(place)?).max(0))
-        };
-        self.assigned.iter().filter_map(behind).sum()
+    fn heard(&mut self, ends: &Offsets) {
+        let now_ms = now_ms();
+        for (place, end) in ends {
+            if let Some(lag) = self.lags.get_mut(place) {
+                lag.heard(*end, now_ms);
+            }
+        }
     }
 
-    /// Age of the oldest record that is held.
-    fn lag(&self, now_ms: i64) -> Duration {
-        Duration::from_millis(self.oldest_ms.map_or(0, |oldest| (now_ms - oldest).max(0)).unsigned_abs())
+    fn read(&mut self, spans: Spans) {
+        for (place, span) in spans {
+            if let Some(lag) = self.lags.get_mut(&place) {
+                lag.read(span);
+            }
+        }
+    }
+
+    fn written(&mut self, durable: Offsets) {
+        for (place, offset) in &durable {
+            if let Some(lag) = self.lags.get_mut(place) {
+                lag.written(*offset);
+            }
+        }
+        self.durable.extend(durable);
     }
 }
 
