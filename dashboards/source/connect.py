@@ -91,9 +91,11 @@ def search():
         graph("Searches", "Time of a request. Half are faster than p50, one in a hundred is slower than p99.",
               {f"p{share * 100:g}": quantile(share, "weir_search_seconds", CLUSTER) for share in (0.5, 0.99)}, unit="s",
               none="Nobody searches."),
-        graph("Commit, p99", "Until documents are on disk and searches see them. Dashed: the alert.",
-              {"commit": quantile(0.99, "weir_index_commit_seconds", CLUSTER)}, unit="s",
-              limit="max(weir:threshold:index_commit_p99_seconds)"),
+        graph("Until searches find it", "How old the oldest document is that is not committed, by index, and how long commits take. "
+              "Dashed: the alert on the age.",
+              {"{{index}}": f"max by (index) (weir_index_uncommitted_age_seconds{{{CLUSTER}}})",
+               "commit, p99": quantile(0.99, "weir_index_commit_seconds", CLUSTER)}, unit="s",
+              limit="max(weir:threshold:index_uncommitted_seconds)", none="No search node."),
         bars("Size", "On disk, by index; the ten largest.", f"topk(10, sum by (index) (weir_index_size_bytes{{{CLUSTER}}}))",
              unit="bytes", legend="{{index}}", none="No search node."),
         table("Indexes", "Segments: few and large search fast.", {

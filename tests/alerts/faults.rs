@@ -23,8 +23,8 @@ const TOPICS: [&str; 8] = ["high", "critical", "growing", "stalled", "gone", "re
 /// A group whose lag in time is no trouble to anybody: it waits for retention.
 pub(super) const OBJECTIVES: &str = "groups:\n  - name: of-this-test\n    rules:\n\
     \x20     - record: weir:threshold:group_lag_seconds\n        labels: {group: risk}\n        expr: vector(+Inf)\n";
-/// A disk is held up for so long, then for a moment not.
-const HOLD: Duration = Duration::from_millis(1_500);
+/// A disk is held up for so long, so that a scrape sees it each time, then for a moment not.
+const HOLD: Duration = Duration::from_millis(2_000);
 const RELEASE: Duration = Duration::from_millis(2_000);
 
 /// What faults hold until the end.

@@ -22,7 +22,7 @@ const SECONDS: [(&str, u32); 4] = [
     ("group_lag_seconds", u32::MAX),
     ("sink_lag_seconds", u32::MAX),
     ("broker_start_seconds", u32::MAX),
-    ("index_commit_p99_seconds", 5),
+    ("index_uncommitted_seconds", 30),
 ];
 
 /// What is scraped.

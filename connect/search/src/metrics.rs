@@ -1,12 +1,14 @@
 //! Metrics of the index and of searches.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::config::ShardSpan;
+use crate::index::commits::{Commits, CommitsCollector};
 use crate::index::document::Document;
 use crate::index::name::ShardName;
 use crate::index::shards::{self, Shards, WriteReport};
@@ -24,19 +26,17 @@ pub(crate) struct Metrics {
     docs: IntGaugeVec,
     size_bytes: IntGaugeVec,
     segments: IntGaugeVec,
-    pub(crate) commit_seconds: Histogram,
+    pub(crate) commits: Arc<Commits>,
     search_seconds: HistogramVec,
     pub(crate) search_errors: IntCounter,
 }
 
 impl Metrics {
-    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let metrics = Self::new()?;
-        metrics.collectors().into_iter().try_for_each(|collector| registry.register(collector))?;
-        Ok(metrics)
+    pub(crate) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        self.collectors().into_iter().try_for_each(|collector| registry.register(collector))
     }
 
-    fn new() -> prometheus::Result<Self> {
+    pub(crate) fn new() -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["index"]);
         Ok(Self {
             documents: IntCounterVec::new(
@@ -46,10 +46,7 @@ impl Metrics {
             docs: gauge("weir_index_docs", "Documents that searches see.")?,
             size_bytes: gauge("weir_index_size_bytes", "Bytes of an index on disk.")?,
             segments: gauge("weir_index_segments", "Segments of an index.")?,
-            commit_seconds: Histogram::with_opts(HistogramOpts::new(
-                "weir_index_commit_seconds",
-                "Time of a commit over all shards, until it is on disk and visible.",
-            ))?,
+            commits: Arc::new(Commits::new()?),
             search_seconds: HistogramVec::new(
                 HistogramOpts::new("weir_search_seconds", "Time of a search request.").buckets(SEARCH_BUCKETS.to_vec()),
                 &["index"],
@@ -64,7 +61,7 @@ impl Metrics {
             Box::new(self.docs.clone()),
             Box::new(self.size_bytes.clone()),
             Box::new(self.segments.clone()),
-            Box::new(self.commit_seconds.clone()),
+            Box::new(CommitsCollector(Arc::clone(&self.commits))),
             Box::new(self.search_seconds.clone()),
             Box::new(self.search_errors.clone()),
         ]
@@ -98,6 +95,7 @@ impl Metrics {
             sums.1 += shards::size_bytes(shard.dir());
             sums.2 += searcher.segment_readers().len();
         }
+        self.commits.keep_indexes(|index| indexes.contains_key(index));
         self.docs.reset();
         self.size_bytes.reset();
         self.segments.reset();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
+use super::commits::Commits;
 use super::document::{self, Action, Document, DocumentError};
 use super::name::{self, ShardName};
 use super::offsets::TopicOffsets;
@@ -56,10 +57,11 @@ pub(crate) struct Shards {
     opening_writer: Mutex<()>,
     /// Grows when uncommitted documents are lost.
     losses: Arc<AtomicU64>,
+    commits: Arc<Commits>,
 }
 
 impl Shards {
-    pub(crate) fn open(dir: PathBuf, config: SearchConfig) -> io::Result<Self> {
+    pub(crate) fn open(dir: PathBuf, config: SearchConfig, commits: Arc<Commits>) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
         let fields = Fields::of(&schema::schema()).map_err(io::Error::other)?;
         let losses = Arc::new(AtomicU64::new(0));
@@ -70,7 +72,7 @@ impl Shards {
             let Some(name) = path.file_name().and_then(|name| name.to_str()).and_then(ShardName::parse) else {
                 continue;
             };
-            match Shard::open(name.clone(), path, Arc::clone(&losses)) {
+            match Shard::open(name.clone(), path, Arc::clone(&losses), Arc::clone(&commits)) {
                 Ok(shard) => {
                     open.insert(name.to_string(), Arc::new(shard));
                 }
@@ -81,7 +83,7 @@ impl Shards {
             }
         }
         let (open, opening_writer) = (RwLock::new(open), Mutex::new(()));
-        Ok(Self { dir, config, fields, open, unreadable, opening_writer, losses })
+        Ok(Self { dir, config, fields, open, unreadable, opening_writer, losses, commits })
     }
 
     /// Counts losses of uncommitted documents: who wrote when it was lower has to send again.
@@ -120,12 +122,27 @@ impl Shards {
             }
         }
         for (name, mut prepared) in by_shard {
-            let shard = self.get_or_create(&name)?;
-            while !shard.apply(sink, &mut prepared, &mut results).map_err(|e| write_error(&shard, e))? {
-                self.open_writer(&shard)?;
-            }
+            // From before the disk is asked for anything: it may hang.
+            self.commits.wait(&name, Instant::now());
+            let shard = self.get_or_create(&name).inspect_err(|_| self.commits.over(&name))?;
+            let applied = self.apply(&shard, sink, &mut prepared, &mut results);
+            shard.settle();
+            applied?;
         }
         Ok(report(results))
+    }
+
+    fn apply(
+        &self,
+        shard: &Arc<Shard>,
+        sink: Sink<'_>,
+        documents: &mut Vec<(usize, Prepared<'_>)>,
+        results: &mut [Applied],
+    ) -> Result<(), WriteError> {
+        while !shard.apply(sink, documents, results).map_err(|e| write_error(shard, e))? {
+            self.open_writer(shard)?;
+        }
+        Ok(())
     }
 
     /// Commits every shard that has something to commit.
@@ -252,7 +269,7 @@ impl Shards {
             return Err(WriteError::TooManyShards);
         }
         let dir = self.dir.join(name.as_str());
-        let created = Shard::open(name.clone(), dir, Arc::clone(&self.losses))
+        let created = Shard::open(name.clone(), dir, Arc::clone(&self.losses), Arc::clone(&self.commits))
             .and_then(|shard| super::checkpoint::sync_dir(&self.dir).map(|()| shard).map_err(Into::into));
         let shard = created.map_err(|source| WriteError::Shard { shard: name.to_string(), source })?;
         let shard = Arc::new(shard);

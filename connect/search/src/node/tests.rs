@@ -350,3 +350,65 @@ async fn a_session_from_before_a_loss_must_ask_for_its_offsets_first() {
     assert!(matches!(sink.commit(offsets(2)).await, Err(WriteError::Lost)));
     assert_eq!(sink.stored_offsets().await.unwrap(), offsets(0));
 }
+
+/// The only series of a family: its value, or how many observations there are.
+fn metric(registry: &Registry, name: &str) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == name).unwrap();
+    let [metric] = family.get_metric() else { panic!("{name}: {family:?}") };
+    let observed = metric.get_histogram().get_sample_count() as f64;
+    observed + metric.get_gauge().get_value() + metric.get_counter().get_value()
+}
+
+const AGE: &str = "weir_index_uncommitted_age_seconds";
+const COMMITS: &str = "weir_index_commit_seconds";
+const FAILURES: &str = "weir_index_commit_failures_total";
+
+fn sleep(millis: u64) {
+    std::thread::sleep(Duration::from_millis(millis));
+}
+
+#[tokio::test]
+async fn what_is_not_committed_ages_also_while_a_commit_hangs_and_each_commit_is_timed() {
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::new());
+    let node = SearchNode::open(SearchConfig { commit_interval: Duration::ZERO, ..config(dir.path()) }, &registry);
+    let node = node.unwrap();
+    let shown = || [AGE, COMMITS, FAILURES].map(|name| metric(&registry, name));
+    let sink = node.sink("es");
+    // Whether the node's own pass was faster or not.
+    sink.write(vec![document(0, NOV_23)]).await.unwrap();
+    node.inner.pass(Instant::now());
+    assert_eq!(shown(), [0.0, 1.0, 0.0]);
+    // The same again is nothing that waits.
+    sink.write(vec![document(0, NOV_23)]).await.unwrap();
+    assert_eq!(shown(), [0.0, 1.0, 0.0]);
+
+    let shard = node.inner.shards.all().remove(0);
+    let writing = shard.while_stuck(|| {
+        let (sink, runtime) = (node.sink("es"), tokio::runtime::Handle::current());
+        let writing = std::thread::spawn(move || runtime.block_on(sink.write(vec![document(1, NOV_23)])));
+        sleep(300);
+        let [age, commits, _] = shown();
+        assert!(age > 0.1 && commits == 1.0, "{age}");
+        writing
+    });
+    tokio::task::spawn_blocking(|| writing.join().unwrap().unwrap()).await.unwrap();
+    node.inner.pass(Instant::now());
+    assert_eq!(shown(), [0.0, 2.0, 0.0]);
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_is_counted_and_not_timed() {
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::new());
+    let node = SearchNode::open(config(dir.path()), &registry).unwrap();
+    let sink = node.sink("es");
+    sink.write(vec![document(0, NOV_23)]).await.unwrap();
+    sleep(20);
+    assert!(metric(&registry, AGE) > 0.0);
+    fs::rename(dir.path().join("shards/logs-2026.11.23"), dir.path().join("elsewhere")).unwrap();
+    sink.commit(offsets(1)).await.unwrap_err();
+    assert_eq!([AGE, COMMITS, FAILURES].map(|name| metric(&registry, name)), [0.0, 0.0, 1.0]);
+    // An index that is gone takes its series along.
+    node.inner.metrics.commits.keep_indexes(|_| false);
+    assert!(registry.gather().iter().all(|family| ![AGE, FAILURES].contains(&family.name())));
+}

@@ -22,6 +22,7 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
 use writer::{OpenWriter, State};
 
+use super::commits::Commits;
 use super::document::{Document, DocumentError, Parsed};
 use super::name::ShardName;
 use super::offsets::SinkOffsets;
@@ -42,6 +43,7 @@ pub(crate) struct Shard {
     state: Mutex<State>,
     /// Counts, for all shards together, how often uncommitted documents were lost.
     losses: Arc<AtomicU64>,
+    commits: Arc<Commits>,
     /// Of the generation of the searcher they were computed with.
     field_types: Mutex<Option<(u64, Arc<FieldTypes>)>>,
 }
@@ -95,7 +97,12 @@ pub(crate) enum Content {
 
 impl Shard {
     /// Opens the shard, or creates it. A folder that no commit reached is begun anew.
-    pub(crate) fn open(name: ShardName, dir: PathBuf, losses: Arc<AtomicU64>) -> tantivy::Result<Self> {
+    pub(crate) fn open(
+        name: ShardName,
+        dir: PathBuf,
+        losses: Arc<AtomicU64>,
+        commits: Arc<Commits>,
+    ) -> tantivy::Result<Self> {
         fs::create_dir_all(&dir)?;
         let mut index = if dir.join("meta.json").exists() {
             Index::open_in_dir(&dir)?
@@ -112,7 +119,8 @@ impl Shard {
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let committed = index.load_metas()?.payload.and_then(|p| SinkOffsets::from_payload(&p)).unwrap_or_default();
         let state = Mutex::new(State { writer: None, committed });
-        Ok(Self { name, dir, index, fields, reader, state, losses, field_types: Mutex::default() })
+        commits.know(&name);
+        Ok(Self { name, dir, index, fields, reader, state, losses, commits, field_types: Mutex::default() })
     }
 
     pub(crate) fn name(&self) -> &ShardName {
@@ -211,6 +219,21 @@ impl Shard {
         Ok(true)
     }
 
+    /// Says so where no document waits for a commit after all: all of them were there already, or none could be written.
+    pub(crate) fn settle(&self) {
+        let state = self.state();
+        if state.writer.as_ref().is_none_or(|open| open.dirty_since.is_none()) {
+            self.commits.over(&self.name);
+        }
+    }
+
+    /// Does something while nothing can be written or committed: as if a disk hung.
+    #[cfg(test)]
+    pub(crate) fn while_stuck<T>(&self, act: impl FnOnce() -> T) -> T {
+        let _state = self.state();
+        act()
+    }
+
     /// Commits what was applied, with its offsets, and makes it visible. Returns once it is on disk. On an error the
     /// writer is gone, and with it what was not committed.
     pub(crate) fn commit(&self) -> Result<(), ShardError> {
@@ -231,6 +254,7 @@ impl Shard {
     /// Drops the writer and what it holds: the shard is about to be deleted, and nobody has to send again.
     pub(crate) fn abandon(&self) {
         self.state().writer = None;
+        self.commits.over(&self.name);
     }
 
     /// Sets or forgets a sink's offset of a partition, also on disk. The writer must be open.
@@ -254,6 +278,7 @@ impl Shard {
     fn or_lose<T>(&self, state: &mut State, result: tantivy::Result<T>) -> Result<T, ShardError> {
         result.map_err(|error| {
             state.writer = None;
+            self.commits.over(&self.name);
             self.losses.fetch_add(1, Ordering::AcqRel);
             ShardError::Failed(error)
         })

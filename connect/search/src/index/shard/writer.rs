@@ -33,10 +33,20 @@ pub(super) struct OpenWriter {
 impl State {
     /// The only way to commit: with the offsets of what is in it.
     pub(super) fn commit(&mut self, shard: &Shard) -> tantivy::Result<()> {
-        let Some(open) = self.writer.as_mut() else { return Ok(()) };
-        if open.dirty_since.is_none() {
+        if self.writer.as_ref().is_none_or(|open| open.dirty_since.is_none()) {
             return Ok(());
         }
+        let began = Instant::now();
+        let committed = self.commit_dirty(shard);
+        match committed {
+            Ok(()) => shard.commits.succeeded(&shard.name, began.elapsed()),
+            Err(_) => shard.commits.failed(&shard.name),
+        }
+        committed
+    }
+
+    fn commit_dirty(&mut self, shard: &Shard) -> tantivy::Result<()> {
+        let Some(open) = self.writer.as_mut() else { return Ok(()) };
         let mut prepared = open.writer.prepare_commit()?;
         prepared.set_payload(&open.applied.to_payload());
         prepared.commit()?;
@@ -65,7 +75,10 @@ impl State {
         let applied = open.index(shard, prepared, is_replayed)?;
         open.applied.advance(connector, &origin.topic, origin.partition, origin.offset + 1);
         open.used_at = Instant::now();
-        open.dirty_since.get_or_insert(open.used_at);
+        if open.dirty_since.is_none() {
+            open.dirty_since = Some(open.used_at);
+            shard.commits.wait(&shard.name, open.used_at);
+        }
         Ok(applied)
     }
 }
