@@ -1,11 +1,12 @@
 //! Stock clients as black boxes: Kafka's Java tools, Python clients, kcat. `tests/setup.sh` installs them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{ChildStdin, Command};
 
 use anyhow::{Context, Result};
 
-use crate::process::run;
+use crate::process::{Process, run};
 
 /// A command-line tool of Apache Kafka, by the name of its script: `kafka-topics`.
 pub fn kafka_tool(name: &str, arguments: &[&str]) -> Result<String> {
@@ -52,6 +53,32 @@ pub fn python_script(name: &str, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(python()?);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name)).args(arguments);
     Ok(command)
+}
+
+/// Programs of `groups.py`, each a thread of one process, until dropped.
+pub struct Programs {
+    process: Process,
+    stdin: ChildStdin,
+}
+
+impl Programs {
+    /// None as yet.
+    pub fn start(log: &Path) -> Result<Self> {
+        let (process, stdin) = Process::start_listening("groups.py", python_script("groups.py", &["many"])?, log)?;
+        Ok(Self { process, stdin })
+    }
+
+    /// One more.
+    pub fn add(&mut self, words: &[&str]) -> Result<()> {
+        self.check()?;
+        Ok(writeln!(self.stdin, "{}", words.join(" "))?)
+    }
+
+    /// An error when one of them has failed: that ends them all.
+    pub fn check(&mut self) -> Result<()> {
+        anyhow::ensure!(self.process.ended()?.is_none(), "a program has failed:\n{}", self.process.log_tail());
+        Ok(())
+    }
 }
 
 /// The unpacked source package of kafka-python, whose tests are not in the installed one.

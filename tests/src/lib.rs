@@ -2,11 +2,12 @@
 //! folders, free ports.
 //!
 //! Reading order: [`process`], [`weir`], [`kafka`], [`postgres`], [`clients`], [`prometheus`], [`traces`], [`disk`],
-//! [`http`], [`lines`], [`wait`].
+//! [`http`], [`lines`], [`beat`], [`wait`].
 //!
 //! Invariants: never touches a server, a port or a folder that it did not start or make itself; what it starts ends
 //! with the value that holds it, also when a test panics.
 
+pub mod beat;
 pub mod clients;
 pub mod disk;
 pub mod http;

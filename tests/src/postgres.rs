@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tempfile::TempDir;
 
@@ -51,8 +52,26 @@ impl Postgres {
     /// Stops the server at once, as an administrator's `fast` shutdown does.
     pub fn stop(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {
-            process.signal(rustix::process::Signal::INT)?;
+            process.signal(Signal::INT)?;
             process.stop()?;
+        }
+        Ok(())
+    }
+
+    /// From here on nobody gets an answer: connections stay, and new ones are taken by the system, but say nothing.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal_all(Signal::STOP)
+    }
+
+    fn signal_all(&self, signal: Signal) -> Result<()> {
+        let server = self.process.as_ref().context("Postgres is not running")?;
+        // The one that forks first: it may make no more of them.
+        server.signal(signal)?;
+        let id = server.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        for child in children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?)) {
+            // One that has ended meanwhile is no trouble.
+            let _ = kill_process(child, signal);
         }
         Ok(())
     }
@@ -77,6 +96,8 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        // A frozen one does not end.
+        let _ = self.signal_all(Signal::CONT);
         let _ = self.stop();
     }
 }

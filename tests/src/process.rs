@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -22,8 +22,21 @@ pub struct Process {
 impl Process {
     /// Starts `command` with stdout and stderr appended to `log`.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
+        command.stdin(Stdio::null());
+        Self::spawn(name, command, log)
+    }
+
+    /// The same for a program that is told what to do as it runs.
+    pub fn start_listening(name: &str, mut command: Command, log: &Path) -> Result<(Self, ChildStdin)> {
+        command.stdin(Stdio::piped());
+        let mut process = Self::spawn(name, command, log)?;
+        let stdin = process.child.stdin.take().context("its stdin is a pipe")?;
+        Ok((process, stdin))
+    }
+
+    fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let out = File::options().create(true).append(true).open(log).with_context(|| format!("{}", log.display()))?;
-        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        command.stdout(out.try_clone()?).stderr(out);
         let child = command.spawn().with_context(|| format!("{name}: {command:?} did not start"))?;
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }

@@ -1,5 +1,5 @@
-//! A real Prometheus with the rules that are shipped. All their durations are divided by one factor, so that an hour
-//! passes in a minute; thresholds that are no durations stay as they are.
+//! A real Prometheus with the rules that are shipped. All their durations are divided by one factor, so that with 60 an
+//! hour passes in a minute; thresholds that are no durations stay as they are.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::{Value as Json, json};
 
 use crate::http;
 use crate::process::Process;
@@ -18,11 +19,12 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 /// Between two scrapes, and between two evaluations of the rules, before it is divided.
 const INTERVAL_MS: u32 = 60_000;
 /// Records of thresholds that are durations, and the most that they are divided by: a disk is no faster in a test.
-const SECONDS: [(&str, u32); 4] = [
+const SECONDS: [(&str, u32); 5] = [
     ("group_lag_seconds", u32::MAX),
     ("sink_lag_seconds", u32::MAX),
     ("broker_start_seconds", u32::MAX),
     ("index_uncommitted_seconds", 30),
+    ("scrape_seconds", 4),
 ];
 
 /// What is scraped.
@@ -33,9 +35,18 @@ pub struct Target {
     pub url: String,
 }
 
+pub type Labels = BTreeMap<String, String>;
+
+/// What a series has had: values, and when, in seconds since 1970.
+pub struct Series {
+    pub labels: Labels,
+    pub points: Vec<(f64, f64)>,
+}
+
 pub struct Prometheus {
     process: Process,
     url: String,
+    targets: PathBuf,
 }
 
 impl Prometheus {
@@ -48,29 +59,26 @@ impl Prometheus {
             std::fs::write(rules.join(name), divided(&std::fs::read_to_string(&file)?, factor)?)?;
         }
         std::fs::write(rules.join("more.yml"), divided(more, factor)?)?;
-        let interval = INTERVAL_MS / factor;
-        let mut config = format!(
-            "global: {{scrape_interval: {interval}ms, scrape_timeout: {interval}ms, evaluation_interval: {interval}ms}}\n\
-             rule_files: ['{}/*.yml']\nscrape_configs:\n",
-            rules.display()
-        );
-        let mut jobs: BTreeMap<&str, Vec<&Target>> = BTreeMap::new();
-        targets.iter().for_each(|target| jobs.entry(target.job).or_default().push(target));
-        for (job, targets) in jobs {
-            writeln!(config, "  - job_name: {job}\n    static_configs:")?;
-            for target in targets {
-                let address = target.url.trim_start_matches("http://");
-                writeln!(config, "      - {{targets: ['{address}'], labels: {{cluster: {}}}}}", target.cluster)?;
-            }
-        }
-        std::fs::write(folder.join("prometheus.yml"), config)?;
+        let targets_file = folder.join("targets.json");
+        write_targets(&targets_file, targets)?;
         let url = format!("http://127.0.0.1:{}", free_port()?);
+        let address = url.trim_start_matches("http://");
+        let interval = interval(factor).as_millis();
+        let config = format!(
+            "global: {{scrape_interval: {interval}ms, scrape_timeout: {interval}ms, evaluation_interval: {interval}ms}}\n\
+             rule_files: ['{}/*.yml']\nscrape_configs:\n\
+             \x20 - {{job_name: weir, file_sd_configs: [{{files: ['{}']}}]}}\n\
+             \x20 - {{job_name: prometheus, static_configs: [{{targets: ['{address}']}}]}}\n",
+            rules.display(),
+            targets_file.display(),
+        );
+        std::fs::write(folder.join("prometheus.yml"), config)?;
         let mut command = Command::new("prometheus");
         command.arg(format!("--config.file={}", folder.join("prometheus.yml").display()));
         command.arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()));
-        command.arg(format!("--web.listen-address={}", url.trim_start_matches("http://")));
-        let mut prometheus =
-            Self { process: Process::start("prometheus", command, &folder.join("prometheus.log"))?, url };
+        command.arg(format!("--web.listen-address={address}"));
+        let process = Process::start("prometheus", command, &folder.join("prometheus.log"))?;
+        let mut prometheus = Self { process, url, targets: targets_file };
         let ready = format!("{}/-/ready", prometheus.url);
         wait_until("Prometheus to be ready", READY_LIMIT, async || prometheus.has_ended() || http::is_ok(&ready).await)
             .await?;
@@ -87,21 +95,54 @@ impl Prometheus {
         !matches!(self.process.ended(), Ok(None))
     }
 
-    /// What fires now: the labels of each alert.
-    pub async fn firing(&self) -> Result<Vec<BTreeMap<String, String>>> {
-        let answer = http::json(&format!("{}/api/v1/alerts", self.url)).await?;
-        let alerts = answer["data"]["alerts"].as_array().context("alerts are a list")?;
-        let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
-        firing.map(|alert| Ok(serde_json::from_value(alert["labels"].clone())?)).collect()
+    /// What is scraped from now on. It takes up to five seconds until Prometheus does so.
+    pub fn scrape(&self, targets: &[Target]) -> Result<()> {
+        write_targets(&self.targets, targets)
     }
 
     /// The labels of each series that an expression has now.
-    pub async fn query(&self, expr: &str) -> Result<Vec<BTreeMap<String, String>>> {
-        let url = reqwest::Url::parse_with_params(&format!("{}/api/v1/query", self.url), [("query", expr)])?;
-        let answer = http::json(url.as_str()).await?;
-        let series = answer["data"]["result"].as_array().context("a result is a list")?;
-        series.iter().map(|series| Ok(serde_json::from_value(series["metric"].clone())?)).collect()
+    pub async fn query(&self, expr: &str) -> Result<Vec<Labels>> {
+        let found = self.ask(expr).await?;
+        found.into_iter().map(|series| Ok(serde_json::from_value(series["metric"].clone())?)).collect()
     }
+
+    /// Every point of the last `past` of each series that a selector has, as it was stored.
+    pub async fn points(&self, selector: &str, past: Duration) -> Result<Vec<Series>> {
+        let found = self.ask(&format!("{selector}[{}ms]", past.as_millis())).await?;
+        found.iter().map(series).collect()
+    }
+
+    async fn ask(&self, expr: &str) -> Result<Vec<Json>> {
+        let url = reqwest::Url::parse_with_params(&format!("{}/api/v1/query", self.url), [("query", expr)])?;
+        let mut answer = http::json(url.as_str()).await?;
+        let series = answer["data"]["result"].as_array_mut().context("a result is a list")?;
+        Ok(std::mem::take(series))
+    }
+}
+
+fn series(found: &Json) -> Result<Series> {
+    let points = found["values"].as_array().context("a range has values")?.iter();
+    let points = points.map(|point| {
+        let value = point[1].as_str().and_then(|text| text.parse().ok());
+        point[0].as_f64().zip(value).context("a point is a time and a value")
+    });
+    Ok(Series { points: points.collect::<Result<_>>()?, labels: serde_json::from_value(found["metric"].clone())? })
+}
+
+/// Between two scrapes, and between two evaluations of the rules.
+pub fn interval(factor: u32) -> Duration {
+    Duration::from_millis(u64::from(INTERVAL_MS / factor))
+}
+
+/// In one step: Prometheus reads it whenever it changes.
+fn write_targets(file: &Path, targets: &[Target]) -> Result<()> {
+    let listed = targets.iter().map(|target| {
+        let address = target.url.trim_start_matches("http://");
+        json!({"targets": [address], "labels": {"job": target.job, "cluster": target.cluster}})
+    });
+    let next = file.with_extension("next");
+    std::fs::write(&next, Json::Array(listed.collect()).to_string())?;
+    Ok(std::fs::rename(next, file)?)
 }
 
 /// The rule files of this project.

@@ -40,8 +40,11 @@ pub fn free_port() -> Result<u16> {
     tried.find(is_free).context("no port from 10000 to 32000 is free")
 }
 
-/// The `weir` that was built with the tests: beside them in the target folder.
+/// The `weir` that was built with the tests, beside them in the target folder; or the one that `WEIR_BINARY` names.
 pub fn binary() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("WEIR_BINARY") {
+        return Ok(named.into());
+    }
     let own = std::env::current_exe()?;
     let beside = own.ancestors().skip(1).map(|folder| folder.join("weir")).find(|path| path.is_file());
     beside.context("no weir beside the tests: run cargo build -p weir")
