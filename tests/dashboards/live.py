@@ -3,7 +3,8 @@
 
   tests/dashboards/live.py --prometheus URL [--search URL] [--seconds 300] [--only UID] [NAME=VALUE …]
 
-Prints JSON: a list of dashboards, with for each panel its answers. NAME=VALUE sets a variable; others stand at All, or at the first.
+Prints JSON: a list of dashboards, with for each panel its answers. NAME=VALUE chooses a value of a variable, several times
+for several values; others stand at All, or at the first where there is no All.
 Exits 1 if a query is refused, 0 otherwise: whether answers may be empty is for the caller to say.
 """
 import argparse
@@ -98,6 +99,15 @@ def filled(text, values):
     return text
 
 
+def in_expression(variable, chosen):
+    """What Grafana's Prometheus data source makes of chosen values. They stand in a quoted regular expression: an escape of
+    its own needs one, too."""
+    if not variable["multi"] and not variable["includeAll"]:
+        return chosen[-1]
+    escaped = [re.sub(r"[$^*{}\[\]'+?.()|]", r"\\\\\g<0>", value.replace("\\", "\\" * 4)) for value in chosen]
+    return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+
+
 def values_of(dashboard, prometheus, chosen, rate_interval, seconds):
     """The variables' values, in their order, and what each offers."""
     values = {"__rate_interval": rate_interval, "__range": f"{seconds}s"}
@@ -106,10 +116,12 @@ def values_of(dashboard, prometheus, chosen, rate_interval, seconds):
         name = variable["name"]
         if variable["type"] == "query":
             offers[name] = prometheus.choices(filled(variable["query"]["query"], values))
-            values[name] = variable["allValue"] if variable["includeAll"] else (*offers[name], "")[0]
+            if name in chosen:
+                values[name] = in_expression(variable, chosen[name])
+            else:
+                values[name] = variable["allValue"] if variable["includeAll"] else (*offers[name], "")[0]
         elif variable["type"] in ("textbox", "constant"):
-            values[name] = variable["query"]
-        values |= {name: chosen[name]} if name in chosen else {}
+            values[name] = chosen[name][-1] if name in chosen else variable["query"]
     return values, offers
 
 
@@ -149,7 +161,9 @@ def main():
     given = arguments.parse_args()
     prometheus = Prometheus(given.prometheus, given.seconds)
     search = Search(given.search, given.seconds) if given.search else None
-    chosen = dict(pair.split("=", 1) for pair in given.variables)
+    chosen = {}
+    for name, value in (pair.split("=", 1) for pair in given.variables):
+        chosen.setdefault(name, []).append(value)
     every = [evaluated(file, prometheus, search, chosen, given.rate_interval, given.seconds)
              for file in sorted(DASHBOARDS.glob("*.json"))]
     every = [dashboard for dashboard in every if given.only in (None, dashboard["uid"])]
