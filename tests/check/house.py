@@ -16,7 +16,7 @@ SHARE_ABOVE_GOOD_MAX = 0.10
 
 # docs/architecture.md: arrows go down a floor, and the wings do not know each other.
 FLOOR = {
-    "weir-trace": 0, "weir-types": 1, "weir-protocol": 2, "weir-storage": 2, "weir-control": 2, "weir-client": 3, "weir-broker": 4,
+    "weir-repeats": 0, "weir-trace": 0, "weir-types": 1, "weir-protocol": 2, "weir-storage": 2, "weir-control": 2, "weir-client": 3, "weir-broker": 4,
     "weir-connect-api": 1, "weir-search": 1, "weir-connectors": 2, "weir-connect": 3,
     "weir": 5, "weir-tests": 6,
 }

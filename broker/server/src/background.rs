@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
+use weir_repeats::Repeats;
 use weir_storage::CompactionLimits;
 
 use crate::api::Context;
@@ -18,6 +19,11 @@ use crate::partition::Partition;
 
 /// How often flush.ms and segment.ms are looked at.
 const ROLL_INTERVAL: Duration = Duration::from_secs(1);
+
+// A disk that is full makes every pass fail.
+static NOT_ROLLED: Repeats = Repeats::new();
+static NOT_DELETED: Repeats = Repeats::new();
+static NOT_COMPACTED: Repeats = Repeats::new();
 
 /// Runs passes when they are due, until `stop`.
 pub(crate) async fn run(cx: Arc<Context>, stop: CancellationToken) {
@@ -118,8 +124,11 @@ fn for_each(cx: &Context, mut pass: impl FnMut(&Arc<Partition>)) {
 }
 
 fn roll(partition: &Arc<Partition>) {
-    if let Some(Err(error)) = partition.pass(|log, _| log.roll_pass(now_ms())) {
-        error!(topic = %partition.name.topic, partition = partition.name.partition, %error, "cannot roll a segment");
+    let (topic, index) = (&partition.name.topic, partition.name.partition);
+    if let Some(Err(error)) = partition.pass(|log, _| log.roll_pass(now_ms()))
+        && let Some(suppressed) = NOT_ROLLED.say(&partition.name)
+    {
+        error!(%topic, partition = index, %error, suppressed, "cannot roll a segment");
     }
 }
 
@@ -140,7 +149,10 @@ fn retain(partition: &Arc<Partition>) -> bool {
                 }
             }
             Some(Err(error)) => {
-                error!(topic = %partition.name.topic, partition = partition.name.partition, %error, "cannot delete old segments");
+                if let Some(suppressed) = NOT_DELETED.say(&partition.name) {
+                    let (topic, index) = (&partition.name.topic, partition.name.partition);
+                    error!(%topic, partition = index, %error, suppressed, "cannot delete old segments");
+                }
             }
             None => {}
         }
@@ -155,7 +167,9 @@ fn compact(cx: &Context, partition: &Arc<Partition>, limits: &CompactionLimits) 
     let result = match job.run(limits) {
         Ok(result) => result,
         Err(error) => {
-            error!(%topic, partition = index, %error, "cannot compact a log; it stays as it is");
+            if let Some(suppressed) = NOT_COMPACTED.say(&partition.name) {
+                error!(%topic, partition = index, %error, suppressed, "cannot compact a log; it stays as it is");
+            }
             return;
         }
     };

@@ -14,6 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::sync::OnceCell;
 use weir_connect_api::{Config, ConnectError, Header, Record, RecordReporter, SinkRecord, Stage};
+use weir_repeats::Repeats;
 
 use crate::kafka::Cluster;
 use crate::metrics::ConnectorMetrics;
@@ -24,6 +25,8 @@ const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(30);
 /// What is left of a value that the dead letter topic refuses as too large; the header below says so.
 const CUT_VALUE_BYTES: usize = 64 * 1024;
 const TRUNCATED_HEADER: &str = "weir.truncated";
+
+static SKIPPED: Repeats = Repeats::new();
 
 pub(crate) struct DeadLetters {
     connector: Arc<str>,
@@ -103,7 +106,9 @@ impl DeadLetters {
             return Err(ConnectError::fatal(format!("{place}{} ({remedy})", error.message)));
         }
         let Some(topic) = &self.topic else {
-            tracing::warn!(connector = %self.connector, %error, "a record is skipped: there is no dead letter topic");
+            if let Some(suppressed) = SKIPPED.say(&self.connector) {
+                tracing::warn!(connector = %self.connector, %error, suppressed, "a record is skipped: there is no dead letter topic");
+            }
             return Ok(());
         };
         let mut headers = record.headers.clone();

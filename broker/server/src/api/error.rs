@@ -1,12 +1,20 @@
 //! From our errors to Kafka's codes: one exhaustive match per operation.
 
+use std::hash::Hash;
+
 use kafka_protocol::error::{ParseResponseErrorCode, ResponseError};
 use tracing::error;
 use weir_control::metadata::CreateTopicError;
+use weir_repeats::Repeats;
 use weir_storage::{AppendError, ReadError};
 
 use crate::metadata::ChangeError;
 use crate::partition::PartitionError;
+
+// On a disk that is full or broken every request fails.
+static NOT_CHANGED: Repeats = Repeats::new();
+static NOT_READ: Repeats = Repeats::new();
+static NOT_APPENDED: Repeats = Repeats::new();
 
 /// An error as a client is told of it.
 #[derive(Debug, Clone)]
@@ -52,7 +60,9 @@ pub(super) fn change_failure<E>(error: &ChangeError<E>, refused: impl FnOnce(&E)
         ChangeError::Refused(error) => refused(error),
         ChangeError::Config(error) => Failure::new(ResponseError::InvalidConfig, error.to_string()),
         ChangeError::Log(error) => {
-            error!(%error, "a metadata change was not made");
+            if let Some(suppressed) = NOT_CHANGED.say(()) {
+                error!(%error, suppressed, "a metadata change was not made");
+            }
             Failure::new(ResponseError::KafkaStorageError, error.to_string())
         }
     }
@@ -69,7 +79,9 @@ pub(super) fn partition_failure(error: &PartitionError) -> Failure {
         PartitionError::Append(error) => append_code(error),
         PartitionError::Read(ReadError::OffsetOutOfRange { .. }) => ResponseError::OffsetOutOfRange,
         PartitionError::Read(ReadError::Io(error)) => {
-            error!(%error, "cannot read a log");
+            if let Some(suppressed) = NOT_READ.say(()) {
+                error!(%error, suppressed, "cannot read a log");
+            }
             ResponseError::KafkaStorageError
         }
     };
@@ -89,13 +101,20 @@ fn append_code(error: &AppendError) -> ResponseError {
         // KAFKA_STORAGE_ERROR is retriable: producers would hang for their whole delivery timeout and say nothing, where
         // somebody must act. This one fails at once, with the message.
         AppendError::DiskFull { .. } => {
-            error!(%error, "an append failed");
+            // All of its partitions fail alike.
+            say_not_appended(error, "the disk is full");
             ResponseError::PolicyViolation
         }
-        AppendError::Io { .. } | AppendError::Poisoned { .. } => {
-            error!(%error, "an append failed");
+        AppendError::Io { partition, .. } | AppendError::Poisoned { partition, .. } => {
+            say_not_appended(error, partition);
             ResponseError::KafkaStorageError
         }
+    }
+}
+
+fn say_not_appended(error: &AppendError, about: impl Hash) {
+    if let Some(suppressed) = NOT_APPENDED.say(about) {
+        error!(%error, suppressed, "an append failed");
     }
 }
 

@@ -9,6 +9,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use weir_control::metadata::PartitionLayout;
+use weir_repeats::Repeats;
 
 use super::auto_create::create;
 use super::convert::text;
@@ -21,6 +22,8 @@ const KEY_TYPE_VERSION_MIN: i16 = 1;
 const GROUP: i8 = 0;
 const NO_NODE: i32 = -1;
 const NO_PORT: i32 = -1;
+
+static NOT_CREATED: Repeats = Repeats::new();
 
 pub(super) async fn handle(cx: &Context, call: &Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     let found = find(cx, call, request.key_type).await;
@@ -73,7 +76,10 @@ async fn create_offsets_topic(cx: &Context) -> Result<(), Failure> {
     let configs = configs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let created = create(cx, OFFSETS_TOPIC, layout, configs).await;
     created.map(|_| ()).map_err(|failure| {
-        tracing::error!(topic = OFFSETS_TOPIC, error = failure.message, "cannot create the topic of groups");
+        if let Some(suppressed) = NOT_CREATED.say(()) {
+            let error = &failure.message;
+            tracing::error!(topic = OFFSETS_TOPIC, error, suppressed, "cannot create the topic of groups");
+        }
         Failure::new(ResponseError::CoordinatorNotAvailable, failure.message)
     })
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use tokio::runtime::Handle;
 use weir_control::groups::AppendFailure;
+use weir_repeats::Repeats;
 use weir_storage::{AppendError, AppendOrigin};
 use weir_types::batch::{BatchError, RecordBatches};
 
@@ -14,6 +15,8 @@ use crate::partition::{Partition, PartitionError, Partitions, committed};
 
 /// Bytes read at once when a partition is loaded.
 const LOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+static NOT_WRITTEN: Repeats = Repeats::new();
 
 /// Why a partition could not be read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +92,8 @@ impl OffsetsLog for PartitionsLog {
     }
 }
 
-/// Logged here, where it is known: the groups only learn what to tell their clients.
+/// Logged here, where it is known: the groups only learn what to tell their clients. What is too large is a client's doing, and
+/// counted where that is answered.
 fn failure(partition: &Partition, error: &PartitionError) -> AppendFailure {
     let failure = match error {
         PartitionError::Gone => AppendFailure::NotLeader,
@@ -97,7 +101,11 @@ fn failure(partition: &Partition, error: &PartitionError) -> AppendFailure {
         _ => AppendFailure::Unavailable,
     };
     let (topic, index) = (OFFSETS_TOPIC, partition.name.partition);
-    tracing::error!(topic, partition = index, %error, "group records were not written");
+    if failure == AppendFailure::TooLarge {
+        tracing::debug!(topic, partition = index, %error, "group records were not written");
+    } else if let Some(suppressed) = NOT_WRITTEN.say(index) {
+        tracing::error!(topic, partition = index, %error, suppressed, "group records were not written");
+    }
     failure
 }
 

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::warn;
+use weir_repeats::Repeats;
 
 /// Connections that are served at once; others wait in the system's queue until one ends.
 const CONNECTIONS_MAX: usize = 256;
@@ -26,6 +27,8 @@ const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 /// A pause after a failed accept, which is nearly always for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+static NOT_ACCEPTED: Repeats = Repeats::new();
 
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
@@ -64,7 +67,9 @@ impl Listener for Guarded {
             match self.socket.accept().await {
                 Ok((stream, peer)) => return (GuardedStream::new(stream, place, self.limits), peer),
                 Err(error) => {
-                    warn!(%error, "cannot accept an HTTP connection");
+                    if let Some(suppressed) = NOT_ACCEPTED.say(()) {
+                        warn!(%error, suppressed, "cannot accept an HTTP connection");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -21,7 +21,7 @@ struct Counts {
     per_ip: HashMap<IpAddr, usize>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Refused {
     TooMany,
     TooManyFromAddress,

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
+use weir_repeats::Repeats;
 
 use super::connection::Connection;
 use super::limits::Limits;
@@ -20,6 +21,9 @@ use crate::config::listeners::Endpoint;
 const FREE_PORT_TRIES: usize = 16;
 /// Pause after accept fails for want of file descriptors: an immediate retry would spin.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+static NOT_ACCEPTED: Repeats = Repeats::new();
+static REFUSED: Repeats = Repeats::new();
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}{}", remedy(.source))]
@@ -163,7 +167,9 @@ impl Acceptor {
             match accepted {
                 Ok((stream, peer)) => self.admit(stream, peer),
                 Err(error) => {
-                    warn!(listener = %self.name, %error, "cannot accept a connection");
+                    if let Some(suppressed) = NOT_ACCEPTED.say(&self.name) {
+                        warn!(listener = %self.name, %error, suppressed, "cannot accept a connection");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -176,7 +182,9 @@ impl Acceptor {
         let admission = match self.limits.admit(peer.ip().to_canonical(), total_max, per_ip_max) {
             Ok(admission) => admission,
             Err(refused) => {
-                warn!(listener = %self.name, %peer, ?refused, "connection refused: max.connections or max.connections.per.ip");
+                if let Some(suppressed) = REFUSED.say((&self.name, refused)) {
+                    warn!(listener = %self.name, %peer, ?refused, suppressed, "connection refused: max.connections or max.connections.per.ip");
+                }
                 return;
             }
         };

@@ -49,7 +49,7 @@ pub(super) async fn put(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     if !scope.eq_ignore_ascii_case("worker") {
-        tracing::warn!(scope, "a log level was set for a scope that is not known: taken as worker");
+        tracing::debug!(scope, "a log level was set for a scope that is not known: taken as worker");
     }
     Ok(Json(changed).into_response())
 }
