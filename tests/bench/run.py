@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Weir beside Apache Kafka and other peers on this machine, prints a table, writes docs/benchmarks.md.
 
-  tests/bench/run.py [GROUP …]     groups: produce fetch latency start files postgres index; all without an argument
+  tests/bench/run.py [GROUP …]     groups: produce fetch latency start files postgres index observing; all without an argument
 
 Ratios of one session on one machine are what counts; figures of different machines do not compare.
 """
@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 import machine
+import observing
 import pipelines
 import wire
 from brokers import KAFKA_VERSION, ROOT, WEIR
@@ -26,6 +27,9 @@ NOTES = """How to read it:
 - "start after kill -9" is the time until every partition of the loaded topic tells its end, not until the port is open.
 - The pipelines are measured from the first row or document that is there: what comes before it are the three seconds of
   `group.initial.rebalance.delay.ms`. `\\copy` reads a file with the same rows into a table of the same shape.
+- What watching costs is measured beside a second Weir that nobody watches, in pairs of which each begins with the other one;
+  the median of the pairs' ratios counts. Counting itself cannot be switched off. Of the 150 that scrape, a hundred ask at
+  once, each second, and fifty read a byte a second; they run on the same processors.
 """
 
 
@@ -102,7 +106,25 @@ def index(folder):
     return [against("topic → index, 200 B documents", f"{out['documents_per_s'] / 1e3:.0f} k/s", "", "≥ 60 k/s", out["documents_per_s"] >= 60_000)]
 
 
-GROUPS = {"produce": produce, "fetch": fetch, "latency": latency, "start": start, "files": files, "postgres": postgres, "index": index}
+def observed(folder):
+    watched, traced = observing.metrics(folder), observing.traces(folder)
+    many, latency = observing.scrapes(folder), observing.latency_in_a_crowd(folder)
+    page, alone, crowd = f"{many['median_s'] * 1000:.0f} ms, {many['page_mb']:.1f} MB", latency["alone"]["p99_ms"], latency["crowd"]["p99_ms"]
+    return [
+        against("produce, a series per partition, scraped each second", f"{watched['mib_per_s']:.0f} MiB/s", "Weir that nobody scrapes",
+                f"≥ 98 %, is {watched['speed']:.1%}", watched["speed"] >= 0.98),
+        against("produce, one trace in a hundred", f"{traced['mib_per_s']:.0f} MiB/s, {traced['exported']:.0f} spans", "Weir without traces",
+                f"≥ 97 %, is {traced['speed']:.1%}", traced["speed"] >= 0.97 and traced["exported"] > 0),
+        against("scrape, 10,000 partitions and 1,000 groups", page, f"{many['series']} series", "< 100 ms, < 5 MB",
+                many["median_s"] < 0.1 and many["page_mb"] < 5),
+        against("resident, for these groups and scrapes", f"{many['grown_mb']:.1f} MB", f"{many['idle_mb']:.0f} MB, 10,000 partitions", "< 20 MB",
+                many["grown_mb"] < 20),
+        against("latency at 2,000/s, p99, while 150 scrape", f"{crowd:.2f} ms", f"{alone:.2f} ms, nobody scrapes", f"≤ 1.2 ×, is {crowd / alone:.2f} ×",
+                crowd <= 1.2 * alone),
+    ]
+
+
+GROUPS = {"produce": produce, "fetch": fetch, "latency": latency, "start": start, "files": files, "postgres": postgres, "index": index, "observing": observed}
 
 
 def table(rows):
