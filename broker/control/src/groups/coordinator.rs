@@ -244,7 +244,7 @@ impl Coordinator {
             }
             (FollowUp::RemoveOffsets { partitions, answer }, outcome) => {
                 if let (Some(group), Ok(())) = (group, outcome) {
-                    group.offsets.retain(|partition, _| !partitions.contains(partition));
+                    group.apply_removal(&partitions);
                 }
                 if let Some((request, results)) = answer {
                     turn.reply(request, Reply::DeleteOffsets(outcome.map(|()| results).map_err(Into::into)));

@@ -87,6 +87,8 @@ pub struct Group {
     /// Ids given out to clients that have not joined with them yet, and until when they may.
     pub(super) pending_members: HashMap<Arc<str>, Duration>,
     pub(super) offsets: BTreeMap<TopicPartition, CommittedOffset>,
+    /// By how many records commits went forward since this broker coordinates the group; where they did.
+    pub(super) advances: BTreeMap<TopicPartition, u64>,
     /// What the consumers of this generation subscribe to; `None` when that is not known.
     pub(super) subscribed_topics: Option<HashSet<Arc<str>>>,
     /// Whether the log holds a record of the group itself, besides its offsets.
@@ -112,6 +114,7 @@ impl Group {
             static_members: HashMap::new(),
             pending_members: HashMap::new(),
             offsets: BTreeMap::new(),
+            advances: BTreeMap::new(),
             subscribed_topics: None,
             has_metadata_record: false,
             rebalances: [0; RebalanceReason::COUNT],
@@ -163,6 +166,12 @@ impl Group {
     /// What has been committed and is durable.
     pub fn offsets(&self) -> &BTreeMap<TopicPartition, CommittedOffset> {
         &self.offsets
+    }
+
+    /// The partitions that it has committed, and by how many records its commits went forward since this broker coordinates
+    /// the group. A first commit and one that goes back are no way forward.
+    pub fn advances(&self) -> impl Iterator<Item = (&TopicPartition, u64)> {
+        self.offsets.keys().map(|partition| (partition, self.advances.get(partition).copied().unwrap_or(0)))
     }
 
     /// Rebalances since this broker coordinates the group, in the order of [`RebalanceReason::ALL`].

@@ -96,7 +96,20 @@ impl Group {
     }
 
     pub(super) fn apply_commit(&mut self, accepted: Vec<CommitPartition>) {
-        self.offsets.extend(accepted.into_iter().map(|commit| (commit.partition, commit.offset)));
+        for CommitPartition { partition, offset } in accepted {
+            let before = self.offsets.get(&partition).map_or(offset.offset, |before| before.offset);
+            if let Ok(records @ 1..) = u64::try_from(offset.offset.saturating_sub(before)) {
+                *self.advances.entry(partition.clone()).or_default() += records;
+            }
+            self.offsets.insert(partition, offset);
+        }
+    }
+
+    pub(super) fn apply_removal(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.offsets.remove(partition);
+            self.advances.remove(partition);
+        }
     }
 
     fn tombstones(&self, partitions: &[TopicPartition]) -> Vec<CoordinatorRecord> {

@@ -130,17 +130,22 @@ pub(crate) struct GroupLook {
 /// What it has committed in one partition.
 pub(crate) struct CommittedLook {
     pub(crate) partition: TopicPartition,
-    pub(crate) offset: i64,
+    offset: i64,
+    /// Records by which its commits went forward.
+    pub(crate) advanced: u64,
     pub(crate) commit_timestamp_ms: i64,
     /// Whether somebody may still go on from there.
     is_read: bool,
 }
 
+type Committed<'a> = ((&'a TopicPartition, &'a CommittedOffset), (&'a TopicPartition, u64));
+
 impl GroupLook {
     fn of(group: &Group) -> Self {
-        let committed = |(partition, offset): (&TopicPartition, &CommittedOffset)| CommittedLook {
+        let committed = |((partition, offset), (_, advanced)): Committed<'_>| CommittedLook {
             partition: partition.clone(),
             offset: offset.offset,
+            advanced,
             commit_timestamp_ms: offset.commit_timestamp_ms,
             is_read: group.is_reading(&partition.topic),
         };
@@ -150,7 +155,8 @@ impl GroupLook {
             member_count: group.members().len(),
             idle_member_count: group.idle_member_count(),
             rebalances: group.rebalances(),
-            offsets: group.offsets().iter().map(committed).collect(),
+            // Both are by topic and partition.
+            offsets: group.offsets().iter().zip(group.advances()).map(committed).collect(),
         }
     }
 }

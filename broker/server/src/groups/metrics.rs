@@ -66,7 +66,8 @@ impl GroupRows {
             committed: counter(
                 "weir_group_committed_offset_total",
                 of_topic,
-                "Sum of the offsets that the group has committed: its rate is records per second.",
+                "Records by which the group's commits went forward since this broker coordinates it; a first commit counts none, nor \
+                 does one that goes back.",
             ),
             last_commit: gauge(
                 "weir_group_last_commit_timestamp_seconds",
@@ -142,7 +143,7 @@ impl GroupRows {
         }
         for committed in &group.offsets {
             let place = self.bounds.place(&committed.partition.topic, committed.partition.partition);
-            self.committed.add(iter::once(id).chain(place.values()), committed.offset as f64);
+            self.committed.add(iter::once(id).chain(place.values()), committed.advanced as f64);
             self.last_commit.add([id], committed.commit_timestamp_ms as f64 / 1000.0);
         }
     }

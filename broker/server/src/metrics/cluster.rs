@@ -2,9 +2,11 @@
 //! the controller; the families are those of a cluster.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use weir_control::metadata::{ConfigResource, PartitionImage};
 
+use super::throughput::Throughput;
 use super::{Bounds, Computed, Rows};
 use crate::api::Context;
 use crate::partition::Partition;
@@ -27,8 +29,8 @@ const HEALTH_REASONS: [&str; 5] = [
 ];
 
 pub(super) fn add(computed: &Computed, cx: &Arc<Context>) {
-    let cx = Arc::clone(cx);
-    computed.add(move || Cluster::read(&cx).into_rows());
+    let (cx, throughput) = (Arc::clone(cx), Throughput::new(Instant::now()));
+    computed.add(move || Cluster::read(&cx, &throughput).into_rows());
 }
 
 /// All of them, empty.
@@ -38,6 +40,7 @@ pub(super) fn families(_: Bounds) -> Vec<Rows> {
 
 struct Cluster {
     broker_info: Rows,
+    brokers: Rows,
     health: Rows,
     partitions: Rows,
     under_replicated: Rows,
@@ -124,6 +127,7 @@ impl Cluster {
         let count = |name, help| Rows::gauge(name, &[], help);
         Self {
             broker_info: Rows::gauge("weir_broker_info", &["broker", "rack"], "1, with this broker's id and rack."),
+            brokers: count("weir_brokers", "Brokers that the cluster's metadata knows, as the controller says it."),
             health: Rows::gauge(
                 "weir_cluster_health_reason",
                 &["reason"],
@@ -162,7 +166,7 @@ impl Cluster {
             load: Rows::gauge(
                 "weir_broker_load",
                 &["resource"],
-                "What this broker carries: leaders, replicas, bytes of disk.",
+                "What this broker carries: leaders, replicas, bytes of disk, bytes per second in and out over the last minute.",
             )
             .of_each(),
             skew: Rows::gauge(
@@ -174,7 +178,7 @@ impl Cluster {
         }
     }
 
-    fn read(cx: &Context) -> Self {
+    fn read(cx: &Context, throughput: &Throughput) -> Self {
         let mut cluster = Self::new();
         let counts = Counts::of(cx);
         let log_dir_offline = !cx.partitions.dir().is_online();
@@ -193,6 +197,8 @@ impl Cluster {
         ] {
             rows.set(f64::from(count));
         }
+        // The one broker is the controller.
+        cluster.brokers.set(cx.broker_ids().len() as f64);
         let is_wrong =
             [counts.offline > 0, counts.under_min_isr > 0, counts.under_replicated > 0, log_dir_offline, false];
         for (reason, is_wrong) in HEALTH_REASONS.into_iter().zip(is_wrong) {
@@ -202,9 +208,14 @@ impl Cluster {
         ["shrink", "expand"].into_iter().for_each(|direction| cluster.isr_changes.add([&direction.into()], 0.0));
         ["clean", "unclean", "preferred"].into_iter().for_each(|kind| cluster.elections.add([&kind.into()], 0.0));
         let leaders = counts.online as f64;
-        for (resource, load) in
-            [("leaders", leaders), ("replicas", counts.replicas as f64), ("disk", counts.size_bytes as f64)]
-        {
+        let [bytes_in, bytes_out] = throughput.per_second(Instant::now(), bytes(cx));
+        for (resource, load) in [
+            ("leaders", leaders),
+            ("replicas", counts.replicas as f64),
+            ("disk", counts.size_bytes as f64),
+            ("bytes_in", bytes_in),
+            ("bytes_out", bytes_out),
+        ] {
             cluster.load.add([&resource.into()], load);
             cluster.skew.add([&resource.into()], 1.0);
         }
@@ -219,6 +230,7 @@ impl Cluster {
     fn into_rows(self) -> Vec<Rows> {
         vec![
             self.broker_info,
+            self.brokers,
             self.health,
             self.partitions,
             self.under_replicated,
@@ -234,6 +246,16 @@ impl Cluster {
             self.skew,
         ]
     }
+}
+
+/// In and out of this broker since its start.
+fn bytes(cx: &Context) -> [u64; 2] {
+    let [gone_in, gone_out] = cx.metrics.gone_bytes();
+    let topics = cx.partitions.topics();
+    topics
+        .iter()
+        .map(|topic| topic.metrics.traffic.bytes())
+        .fold([gone_in, gone_out], |[i, o], [bytes_in, bytes_out]| [i + bytes_in, o + bytes_out])
 }
 
 /// Every partition that the image has and this broker serves.

@@ -18,6 +18,7 @@ mod requests;
 mod rows;
 mod runtime;
 pub(crate) mod scrape;
+mod throughput;
 mod topics;
 
 use std::sync::Arc;
@@ -207,6 +208,11 @@ impl Metrics {
     /// What is deleted takes its series with it.
     pub(crate) fn forget(&self, metrics: &TopicMetrics) {
         self.topics.forget(metrics);
+    }
+
+    /// Bytes in and out of topics that are deleted.
+    fn gone_bytes(&self) -> [u64; 2] {
+        self.topics.gone_bytes()
     }
 
     pub(crate) fn api(&self, api: &ApiSpec) -> ApiMetrics {

@@ -88,6 +88,11 @@ fn log_dir(cx: Option<&Context>) -> Vec<Rows> {
         "weir_log_dir_online",
         "1 while the folder's disk answers and has failed no write or sync since the start; a full disk is not a failed one.",
     );
+    let mut busy = Rows::counter(
+        "weir_disk_io_seconds_total",
+        &["log_dir"],
+        "Time that the disk under the folder had something to do, since the machine started.",
+    );
     if let Some(cx) = cx {
         let folder: Arc<str> = cx.partitions.dir().path().to_string_lossy().into();
         let topics = cx.partitions.topics();
@@ -95,10 +100,13 @@ fn log_dir(cx: Option<&Context>) -> Vec<Rows> {
         size.add([&folder], partitions.map(|partition| partition.published().size_bytes() as f64).sum());
         let usage = cx.partitions.dir().usage();
         online.add([&folder], f64::from(u8::from(cx.partitions.dir().is_online())));
+        if let Some(time) = cx.partitions.dir().disk_busy() {
+            busy.add([&folder], time.as_secs_f64());
+        }
         if let Ok(usage) = usage {
             free.add([&folder], usage.free_bytes as f64);
             total.add([&folder], usage.total_bytes as f64);
         }
     }
-    vec![size, free, total, online]
+    vec![size, free, total, online, busy]
 }

@@ -22,6 +22,8 @@ pub(super) struct TopicFamilies {
     /// Topics, or partitions, that have series of their own; those that have not.
     shown: AtomicUsize,
     dropped: AtomicUsize,
+    /// Of topics that are deleted.
+    gone: TopicTraffic,
 }
 
 /// The counters of one topic, or of one partition.
@@ -70,6 +72,7 @@ impl TopicFamilies {
             bounds,
             shown: AtomicUsize::new(0),
             dropped: AtomicUsize::new(0),
+            gone: TopicTraffic::default(),
         })
     }
 
@@ -81,6 +84,11 @@ impl TopicFamilies {
     /// Topics or partitions without series of their own, because there are too many.
     pub(super) fn dropped(&self) -> usize {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in and out of topics that are deleted.
+    pub(super) fn gone_bytes(&self) -> [u64; 2] {
+        self.gone.bytes()
     }
 
     /// The counters of a topic, at 0 if it is new.
@@ -132,6 +140,11 @@ impl TopicFamilies {
         if metrics.is_forgotten.swap(true, Ordering::Relaxed) {
             return;
         }
+        // Partitions share it with their topic: it is taken once.
+        let traffic = &metrics.traffic;
+        for (gone, of_it) in [(&self.gone.bytes_in, &traffic.bytes_in), (&self.gone.bytes_out, &traffic.bytes_out)] {
+            gone.fetch_add(of_it.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        }
         let Some(labels) = &metrics.labels else {
             if metrics.is_dropped {
                 self.dropped.fetch_sub(1, Ordering::Relaxed);
@@ -148,6 +161,13 @@ impl TopicFamilies {
         for reason in RETENTION_REASONS {
             let _ = self.retention_deleted_bytes.remove_label_values(&with(reason));
         }
+    }
+}
+
+impl TopicTraffic {
+    /// In and out.
+    pub(super) fn bytes(&self) -> [u64; 2] {
+        [&self.bytes_in, &self.bytes_out].map(|bytes| bytes.load(Ordering::Relaxed))
     }
 }
 
@@ -237,6 +257,19 @@ mod tests {
                 assert_eq!(topic.traffic.records_in.load(Ordering::Relaxed), 6, "{level:?}");
                 assert_eq!(topic.traffic.bytes_in.load(Ordering::Relaxed), 200, "{level:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_deleted_topic_are_kept_once_for_the_brokers_own_sum() {
+        for level in [Level::Cluster, Level::Topic, Level::Partition] {
+            let families = families(level, 10);
+            let topic = families.topic("a");
+            let partitions = [0, 1].map(|partition| families.partition(&topic, "a", partition));
+            partitions.iter().for_each(|partition| partition.appended(1, 100));
+            partitions[0].sent(30);
+            partitions.iter().chain([&topic]).for_each(|metrics| families.forget(metrics));
+            assert_eq!((families.gone_bytes(), topic.traffic.bytes()), ([200, 30], [0, 0]), "{level:?}");
         }
     }
 

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use weir_types::{TopicId, TopicPartition};
 
@@ -219,8 +220,21 @@ impl LogDir {
         self.fs.replace(&self.path.join(CLEAN_SHUTDOWN), contents, Durability::Synced)
     }
 
+    /// How long the disk under the folder has had something to do since the machine started; `None` where no one disk is
+    /// under it, as in memory, or the kernel does not say.
+    pub fn disk_busy(&self) -> Option<Duration> {
+        let device = rustix::fs::stat(&self.path).ok()?.st_dev;
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        busy(&std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?)
+    }
+
     pub fn usage(&self) -> io::Result<DiskUsage> {
         let stat = rustix::fs::statvfs(&self.path)?;
         Ok(DiskUsage { total_bytes: stat.f_blocks * stat.f_frsize, free_bytes: stat.f_bavail * stat.f_frsize })
     }
+}
+
+/// `io_ticks` of a disk's `stat` file, the tenth number: milliseconds (Documentation/block/stat.rst of Linux).
+fn busy(stat: &str) -> Option<Duration> {
+    stat.split_ascii_whitespace().nth(9)?.parse().ok().map(Duration::from_millis)
 }

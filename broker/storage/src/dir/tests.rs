@@ -82,3 +82,13 @@ fn the_disk_has_a_size() {
     let usage = LogDir::open(dir.path(), 1, None).unwrap().usage().unwrap();
     assert!(usage.total_bytes >= usage.free_bytes && usage.free_bytes > 0);
 }
+
+#[test]
+fn a_disk_says_how_long_it_was_busy_and_memory_has_none() {
+    let stat = "  166508    18423 16474722    87543  2141580  1498237 98745056  3654812        0  1234567  3825104    0  0  0  0  214578   82748\n";
+    assert_eq!(busy(stat), Some(Duration::from_millis(1_234_567)));
+    assert_eq!(busy("1 2 3"), None);
+    if let Ok(dir) = tempfile::tempdir_in("/dev/shm") {
+        assert_eq!(LogDir::open(dir.path(), 1, None).unwrap().disk_busy(), None);
+    }
+}

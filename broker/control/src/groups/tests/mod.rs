@@ -28,6 +28,7 @@ transcripts! {
     a_group_has_no_room_for_more,
     an_assignment_that_is_not_stored_is_not_handed_out,
     commits_are_answered_when_they_are_durable,
+    commits_that_go_forward_are_counted,
     commits_of_strangers_are_refused,
     a_group_survives_a_restart,
     offsets_expire_when_the_group_is_empty_for_long,

@@ -13,9 +13,10 @@ impl Play {
         for member in group.members() {
             writeln!(self.out, "  member {} has {:?}", member.id(), text(member.assignment())).unwrap();
         }
-        for (partition, offset) in group.offsets() {
+        for ((partition, offset), (_, advance)) in group.offsets().iter().zip(group.advances()) {
             let (topic, index) = (&partition.topic, partition.partition);
-            writeln!(self.out, "  {topic}-{index} at {} {:?}", offset.offset, offset.metadata).unwrap();
+            write!(self.out, "  {topic}-{index} at {} {:?}", offset.offset, offset.metadata).unwrap();
+            self.out += &if advance > 0 { format!(" after {advance}\n") } else { "\n".to_owned() };
         }
     }
 
