@@ -22,7 +22,7 @@ def produce(bootstrap, topic, seconds, rate):
 
     for _ in range(int(float(seconds) * float(rate))):
         stamp = int(time.time() * 1000) - AN_HOUR_MS
-        producer.produce(topic, b"x", partition=0, timestamp=stamp, callback=acknowledged)
+        producer.produce(topic, b'{"n": 1}', partition=0, timestamp=stamp, callback=acknowledged)
         producer.poll(1 / float(rate))
         time.sleep(1 / float(rate))
     if producer.flush(30):

@@ -17,5 +17,6 @@ mod metrics;
 mod metrics_limits;
 mod pipeline;
 mod recovery;
+mod sink_lag;
 mod traces;
 mod worker;

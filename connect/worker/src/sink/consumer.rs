@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use weir_connect_api::{Header, Offsets, Record, SinkRecord, TopicPartition};
 
-use super::lag::Span;
+use super::lag::{Lags, Span};
 use super::now_ms;
 use crate::client_log::ClientLog;
 use crate::converter::Converter;
@@ -50,15 +50,11 @@ const QUEUED_KBYTES_MAX: &str = "16384";
 /// the queue: a partition would stand still most of the time.
 const FETCH_BACKOFF_MS: &str = "5";
 
-/// What records of a hand-over there are, by partition.
-pub(super) type Spans = BTreeMap<TopicPartition, Span>;
-
 /// What the thread tells the task.
 pub(super) enum Event {
     Records {
         generation: u64,
         records: Vec<SinkRecord>,
-        spans: Spans,
     },
     /// Answer with the offsets to begin at; partitions left out begin at the group's.
     Assigned {
@@ -71,8 +67,6 @@ pub(super) enum Event {
         partitions: Vec<TopicPartition>,
         reply: std_mpsc::SyncSender<()>,
     },
-    /// The ends of the records in the partitions, about once a second.
-    Ends(Offsets),
     Failed(String),
 }
 
@@ -112,6 +106,7 @@ impl Reader {
         client_id: &str,
         subscription: Subscription,
         events: mpsc::Sender<Event>,
+        lags: Arc<Lags>,
     ) -> Result<Self, ClusterError> {
         let mut config = cluster.config(client_id, &IndexMap::new());
         config.set("group.id", &subscription.group).set("enable.auto.commit", "false");
@@ -124,7 +119,7 @@ impl Reader {
         for (key, value) in &subscription.overrides {
             config.set(key, value);
         }
-        let context = Context { events: events.clone(), generation: AtomicU64::new(0), log: cluster.log() };
+        let context = Context { events: events.clone(), generation: AtomicU64::new(0), log: cluster.log(), lags };
         let consumer = config.create_with_context(context).map_err(cluster.error("making a consumer"))?;
         let consumer: Arc<BaseConsumer<Context>> = Arc::new(consumer);
         let topics: Vec<&str> = subscription.topics.iter().map(String::as_str).collect();
@@ -169,6 +164,7 @@ pub(super) struct Context {
     events: mpsc::Sender<Event>,
     generation: AtomicU64,
     log: ClientLog,
+    lags: Arc<Lags>,
 }
 
 impl Context {
@@ -217,8 +213,7 @@ impl ClientContext for Context {
                 }
             }
         }
-        // A task that is busy gets the next ones.
-        let _ = self.events.try_send(Event::Ends(ends));
+        self.lags.heard(&ends, now_ms());
     }
 }
 
@@ -283,8 +278,9 @@ impl Poller {
     /// False when the task is gone.
     fn hand_over(&self, batch: Batch) -> bool {
         let generation = batch.generation;
-        let (records, spans) = batch.finish(&self.subscription);
-        let mut event = Event::Records { generation, records, spans };
+        self.consumer.context().lags.read(&batch.spans);
+        let records = batch.finish(&self.subscription);
+        let mut event = Event::Records { generation, records };
         let full_since = Instant::now();
         let mut is_paused = false;
         loop {
@@ -351,7 +347,7 @@ struct Batch {
     generation: u64,
     bytes: BytesMut,
     records: Vec<Raw>,
-    spans: Spans,
+    spans: BTreeMap<TopicPartition, Span>,
 }
 
 struct Raw {
@@ -414,7 +410,7 @@ impl Batch {
         self.records.len() >= BATCH_RECORDS_MAX || self.bytes.len() >= BATCH_BYTES_MAX
     }
 
-    fn finish(self, subscription: &Subscription) -> (Vec<SinkRecord>, Spans) {
+    fn finish(self, subscription: &Subscription) -> Vec<SinkRecord> {
         let bytes = self.bytes.freeze();
         let mut begin = 0;
         let mut cut = |end: Option<usize>| -> Option<Bytes> {
@@ -435,6 +431,6 @@ impl Batch {
             };
             SinkRecord { origin: raw.origin, offset: raw.offset, record, original: None }
         };
-        (self.records.into_iter().map(record).collect(), self.spans)
+        self.records.into_iter().map(record).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! How far a task is behind in one partition, by what its consumer has heard.
+//! How far a task is behind, by what its consumer has heard: also while the task is stuck in a call into its sink.
 //!
 //! How long a record waits counts from when the broker appended it, where the topic's records say that
 //! (`message.timestamp.type=LogAppendTime`). Elsewhere a client cannot know it: the timestamps are the producers', which may be
@@ -6,12 +6,68 @@
 //!
 //! Asks no clock: times are milliseconds since 1970, as they are passed in.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use weir_connect_api::{Offsets, TopicPartition};
 
 /// Ends that are remembered. At more, every second one is forgotten, and from then on they are taken half as often.
 const LOOKS_MAX: usize = 512;
 /// How often they are taken at first.
 const SPACING_MS: i64 = 500;
+
+/// Of the partitions that a task has. The consumer's thread says what there is, the task what is written.
+#[derive(Debug, Default)]
+pub(super) struct Lags {
+    partitions: Mutex<BTreeMap<TopicPartition, PartitionLag>>,
+}
+
+impl Lags {
+    /// From now on the task has these, written up to there.
+    pub(super) fn begin(&self, partitions: Vec<TopicPartition>, durable: &Offsets) {
+        let begins = |place: TopicPartition| {
+            let lag = PartitionLag::beginning_at(durable.get(&place).copied());
+            (place, lag)
+        };
+        *self.partitions() = partitions.into_iter().map(begins).collect();
+    }
+
+    /// The task has none any more.
+    pub(super) fn end(&self) -> Vec<TopicPartition> {
+        std::mem::take(&mut *self.partitions()).into_keys().collect()
+    }
+
+    pub(super) fn heard(&self, ends: &Offsets, now_ms: i64) {
+        self.each(ends, |lag, end_offset| lag.heard(*end_offset, now_ms));
+    }
+
+    pub(super) fn read(&self, spans: &BTreeMap<TopicPartition, Span>) {
+        self.each(spans, |lag, span| lag.read(*span));
+    }
+
+    pub(super) fn written(&self, durable: &Offsets) {
+        self.each(durable, |lag, offset| lag.written(*offset));
+    }
+
+    fn each<T>(&self, values: &BTreeMap<TopicPartition, T>, note: impl Fn(&mut PartitionLag, &T)) {
+        let mut partitions = self.partitions();
+        for (place, value) in values {
+            if let Some(lag) = partitions.get_mut(place) {
+                note(lag, value);
+            }
+        }
+    }
+
+    /// Records of each partition that are not known to be written, and how long the oldest has waited.
+    pub(super) fn now(&self, now_ms: i64) -> Vec<(TopicPartition, i64, i64)> {
+        let partitions = self.partitions();
+        partitions.iter().map(|(place, lag)| (place.clone(), lag.records(), lag.wait_ms(now_ms))).collect()
+    }
+
+    fn partitions(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, PartitionLag>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Records of one partition that were read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +89,7 @@ struct Look {
 }
 
 #[derive(Debug)]
-pub(super) struct PartitionLag {
+struct PartitionLag {
     /// Exclusive end of what is written; unknown until something is read, if the sink does not say.
     durable: Option<i64>,
     /// Ends past what is written, rising.
@@ -44,12 +100,12 @@ pub(super) struct PartitionLag {
 }
 
 impl PartitionLag {
-    pub(super) fn beginning_at(durable: Option<i64>) -> Self {
+    fn beginning_at(durable: Option<i64>) -> Self {
         Self { durable, looks: VecDeque::new(), spacing_ms: SPACING_MS, appended: None }
     }
 
     /// There are records up to `end_offset`, and no more.
-    pub(super) fn heard(&mut self, end_offset: i64, now_ms: i64) {
+    fn heard(&mut self, end_offset: i64, now_ms: i64) {
         let mut since_ms = now_ms;
         // What was an end before can be none for a reader: markers of transactions are no records.
         while let Some(last) = self.looks.pop_back_if(|last| last.end_offset >= end_offset) {
@@ -67,7 +123,7 @@ impl PartitionLag {
         }
     }
 
-    pub(super) fn read(&mut self, span: Span) {
+    fn read(&mut self, span: Span) {
         let durable = *self.durable.get_or_insert(span.first_offset);
         if let Some(append_ms) = span.append_ms
             && self.appended.is_none_or(|(offset, _)| offset < durable)
@@ -80,19 +136,19 @@ impl PartitionLag {
     }
 
     /// Everything before `durable` is written.
-    pub(super) fn written(&mut self, durable: i64) {
+    fn written(&mut self, durable: i64) {
         self.durable = Some(durable);
         self.forget_written();
     }
 
     /// Records that are not known to be written.
-    pub(super) fn records(&self) -> i64 {
+    fn records(&self) -> i64 {
         let end = self.looks.back().map(|last| last.end_offset);
         end.zip(self.durable).map_or(0, |(end, durable)| (end - durable).max(0))
     }
 
     /// How long the oldest of them has waited; 0 without any.
-    pub(super) fn wait_ms(&self, now_ms: i64) -> i64 {
+    fn wait_ms(&self, now_ms: i64) -> i64 {
         let Some(first) = self.looks.front().filter(|_| self.durable.is_some()) else { return 0 };
         let since_ms = self.appended.map_or(first.since_ms, |(_, append_ms)| append_ms);
         (now_ms - since_ms).max(0)

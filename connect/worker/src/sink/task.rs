@@ -3,7 +3,6 @@
 //! Invariants: an offset is committed only once the sink says it is durable; a retriable error is repeated for ever, and
 //! shown; a batch read before a rebalance is never written after it.
 
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,8 +13,8 @@ use weir_connect_api::{
     Config, ConnectError, Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask, Stage, TopicPartition,
 };
 
-use super::consumer::{Event, QUEUE_BATCHES, Reader, Spans, Subscription};
-use super::lag::PartitionLag;
+use super::consumer::{Event, QUEUE_BATCHES, Reader, Subscription};
+use super::lag::Lags;
 use super::now_ms;
 use crate::active_topics::TopicUse;
 use crate::chain::Chain;
@@ -51,8 +50,8 @@ pub(crate) struct SinkRun {
 struct Progress {
     task_index: usize,
     generation: u64,
-    /// Those assigned.
-    lags: BTreeMap<TopicPartition, PartitionLag>,
+    /// Of the partitions that are assigned.
+    lags: Arc<Lags>,
     durable: Offsets,
     flush_at: Option<Instant>,
     /// Records of traces that are not known to be durable; few of them, at most.
@@ -78,7 +77,7 @@ impl SinkRun {
         let (events, mut queue) = mpsc::channel(QUEUE_BATCHES);
         let client_id = format!("{}-{}", self.connector, self.task_index);
         let subscription = std::mem::replace(&mut self.subscription, Subscription::none());
-        let reader = Reader::start(&self.cluster, &client_id, subscription, events);
+        let reader = Reader::start(&self.cluster, &client_id, subscription, events, Arc::clone(&progress.lags));
         let reader = reader.map_err(|error| ConnectError::fatal(error.to_string()))?;
         let ended = self.work(task.as_mut(), &reader, &mut queue, &mut progress, &stop).await;
         if ended.is_ok()
@@ -86,7 +85,7 @@ impl SinkRun {
         {
             reader.commit(&durable);
         }
-        let assigned: Vec<_> = progress.lags.into_keys().collect();
+        let assigned = progress.lags.end();
         task.close(&assigned).await;
         task.stop().await;
         // Whoever waits in the thread for an answer gets none, and ends.
@@ -117,30 +116,21 @@ impl SinkRun {
             match event {
                 None => return Err(ConnectError::retriable("the consumer ended by itself")),
                 Some(Event::Failed(message)) => return Err(ConnectError::fatal(message)),
-                Some(Event::Ends(ends)) => {
-                    progress.heard(&ends);
-                    progress.show(&self.metrics);
-                }
                 Some(Event::Assigned { generation, partitions, reply }) => {
                     progress.generation = generation;
                     progress.durable = self.repeat(task, progress, stop, Call::Open(&partitions)).await?;
-                    let begins = |place: TopicPartition| {
-                        let lag = PartitionLag::beginning_at(progress.durable.get(&place).copied());
-                        (place, lag)
-                    };
-                    progress.lags = partitions.into_iter().map(begins).collect();
+                    progress.lags.begin(partitions, &progress.durable);
                     let _ = reply.send(progress.durable.clone());
                 }
                 Some(Event::Revoked { partitions, reply }) => {
                     self.flush(task, reader, progress, stop).await?;
                     task.close(&partitions).await;
-                    progress.lags.clear();
+                    progress.lags.end();
                     progress.durable.clear();
-                    progress.show(&self.metrics);
+                    self.metrics.lag(self.task_index, []);
                     let _ = reply.send(());
                 }
-                Some(Event::Records { generation, records, spans }) if generation == progress.generation => {
-                    progress.read(spans);
+                Some(Event::Records { generation, records }) if generation == progress.generation => {
                     self.put(task, records, progress, stop).await?;
                     progress.flush_at.get_or_insert_with(|| Instant::now() + linger);
                     if progress.flush_at.is_some_and(|at| Instant::now() >= at) {
@@ -268,44 +258,25 @@ impl Progress {
         loop {
             tokio::select! {
                 result = &mut call => return result,
-                // Without partitions nothing is known: what was shown before holds until there are some.
-                () = tokio::time::sleep(SHOW_EVERY), if !self.lags.is_empty() => self.show(metrics),
+                () = tokio::time::sleep(SHOW_EVERY) => self.show(metrics),
             }
         }
     }
 
     fn show(&self, metrics: &ConnectorMetrics) {
-        let now_ms = now_ms();
-        let lags = self.lags.iter().map(|(place, lag)| {
-            let waited = Duration::from_millis(lag.wait_ms(now_ms).unsigned_abs());
-            (place.clone(), Lag { task: self.task_index, records: lag.records(), waited })
-        });
-        metrics.lag(self.task_index, lags);
-    }
-
-    fn heard(&mut self, ends: &Offsets) {
-        let now_ms = now_ms();
-        for (place, end) in ends {
-            if let Some(lag) = self.lags.get_mut(place) {
-                lag.heard(*end, now_ms);
-            }
-        }
-    }
-
-    fn read(&mut self, spans: Spans) {
-        for (place, span) in spans {
-            if let Some(lag) = self.lags.get_mut(&place) {
-                lag.read(span);
-            }
+        let lags = self.lags.now(now_ms());
+        // Without partitions nothing is known: what was shown before holds until there are some.
+        if !lags.is_empty() {
+            let of_task = lags.into_iter().map(|(place, records, wait_ms)| {
+                let waited = Duration::from_millis(wait_ms.unsigned_abs());
+                (place, Lag { task: self.task_index, records, waited })
+            });
+            metrics.lag(self.task_index, of_task);
         }
     }
 
     fn written(&mut self, durable: Offsets) {
-        for (place, offset) in &durable {
-            if let Some(lag) = self.lags.get_mut(place) {
-                lag.written(*offset);
-            }
-        }
+        self.lags.written(&durable);
         self.durable.extend(durable);
     }
 }
