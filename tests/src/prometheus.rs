@@ -18,7 +18,8 @@ use crate::weir::free_port;
 const READY_LIMIT: Duration = Duration::from_secs(30);
 /// Between two scrapes, and between two evaluations of the rules, before it is divided.
 const INTERVAL_MS: u32 = 60_000;
-/// Records of thresholds that are durations, and the most that they are divided by: a disk is no faster in a test.
+/// Records of thresholds that are durations, and the most that they are divided by: disks and processes are no faster in a
+/// test.
 const SECONDS: [(&str, u32); 5] = [
     ("group_lag_seconds", u32::MAX),
     ("sink_lag_seconds", u32::MAX),
