@@ -2,10 +2,12 @@
 //!
 //! A piece of work is told once it is over ([`Work`], [`record`]): what is not kept costs no more than that. Contexts travel
 //! in the headers `traceparent` and `tracestate` of records (W3C Trace Context); headers that a record has are never written
-//! anew. [`export`] sends spans from a thread of its own, behind a bounded queue that counts what it drops.
+//! anew. [`export`] sends spans from a thread of its own, behind a bounded queue that counts what it drops. [`current`] is the trace
+//! that a thread works for, for its log lines.
 //!
 //! Never blocks whoever works, never fails them.
 
+mod current;
 mod export;
 mod settings;
 
@@ -15,7 +17,7 @@ use std::sync::OnceLock;
 use std::time::{Instant, SystemTime};
 
 pub use opentelemetry::KeyValue;
-pub use opentelemetry::trace::{SpanContext, SpanKind};
+pub use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceId, TraceState};
 
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -24,6 +26,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 
+pub use current::{Found, Within, current, within, within_context};
 pub use export::{Counts, counts};
 pub use settings::SettingsError;
 

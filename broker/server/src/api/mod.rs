@@ -193,7 +193,9 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let begun = Instant::now();
+        let within = self.trace.as_ref().map(|(_, trace)| trace.enter());
         let polled = self.handling.as_mut().poll(task);
+        drop(within);
         let ready = Instant::now();
         self.local += ready - begun;
         self.set_waiting(polled.is_pending());

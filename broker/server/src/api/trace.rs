@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use weir_protocol::api::{self as spec, ApiSpec};
-use weir_trace::{SpanContext, SpanKind, Work, context_of, record, record_always, wall_clock};
+use weir_trace::{Found, SpanKind, Within, Work, context_of, record, record_always, wall_clock, within};
 use weir_types::batch::RecordBatch;
 
 use super::{Call, RecordRange};
@@ -25,7 +25,7 @@ const LOOK_BYTES: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct RequestTrace {
     topic: OnceLock<Arc<str>>,
-    context: OnceLock<SpanContext>,
+    context: Found,
 }
 
 /// When things happened to a request.
@@ -66,6 +66,11 @@ impl Call {
 }
 
 impl RequestTrace {
+    /// The thread works for this request until what is returned is dropped.
+    pub(super) fn enter(&self) -> Within {
+        within(&self.context)
+    }
+
     fn found(&self, batch: &[u8]) {
         let headers = RecordBatch::first_headers(batch);
         if let Some(context) = context_of(headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))) {

@@ -1,6 +1,7 @@
 //! Where log lines go: stderr, as text for people or JSON for machines; and which, until somebody says otherwise.
 
 mod levels;
+mod traced;
 
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use weir_connect::{LoggerLevel, Loggers};
 
 use crate::config::{ConfigError, LogFormat};
 use levels::Levels;
+use traced::Traced;
 
 /// Puts another filter in the place of the one that counts.
 type Reload = Box<dyn Fn(EnvFilter) -> Result<(), ReloadError> + Send + Sync>;
@@ -33,13 +35,15 @@ pub(super) fn init(format: LogFormat, level: &str) -> Result<Arc<Logging>, Confi
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let reload: Reload = match format {
         LogFormat::Text => {
-            let lines = lines.with_ansi(has_colours()).with_filter_reloading();
+            let has_colours = has_colours();
+            let lines = lines.with_ansi(has_colours).map_event_format(|format| Traced::text(format, has_colours));
+            let lines = lines.with_filter_reloading();
             let handle = lines.reload_handle();
             lines.init();
             Box::new(move |filter| handle.reload(filter))
         }
         LogFormat::Json => {
-            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            let lines = lines.json().flatten_event(true).map_event_format(Traced::json).with_filter_reloading();
             let handle = lines.reload_handle();
             lines.init();
             Box::new(move |filter| handle.reload(filter))
