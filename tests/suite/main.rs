@@ -13,6 +13,7 @@ mod java_tools;
 mod kafka_python;
 mod kcat;
 mod lag;
+mod logs;
 mod metrics;
 mod metrics_limits;
 mod pipeline;

@@ -41,25 +41,40 @@ impl Stage {
     }
 }
 
-/// `message` says what happened, on what, and where there is one, the remedy: it is shown in REST, logs and metrics.
+/// `message` says what happened, on what, and where there is one, the remedy: it is shown in REST and logs, and has nothing of a
+/// record in it. What has is `quote`, for those who may see records: it goes into the headers of dead letters.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct ConnectError {
     pub class: ErrorClass,
     pub message: String,
+    pub quote: Option<String>,
 }
 
 impl ConnectError {
     pub fn retriable(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Retriable { retry_after: None }, message: message.into() }
+        Self { class: ErrorClass::Retriable { retry_after: None }, message: message.into(), quote: None }
     }
 
     pub fn record(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Record, message: message.into() }
+        Self { class: ErrorClass::Record, message: message.into(), quote: None }
     }
 
     pub fn fatal(message: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Fatal, message: message.into() }
+        Self { class: ErrorClass::Fatal, message: message.into(), quote: None }
+    }
+
+    /// With what the record has that is wrong.
+    pub fn quoting(self, quote: impl Into<String>) -> Self {
+        Self { quote: Some(quote.into()), ..self }
+    }
+
+    /// For those who may see records.
+    pub fn in_full(&self) -> String {
+        match &self.quote {
+            Some(quote) => format!("{}: {quote}", self.message),
+            None => self.message.clone(),
+        }
     }
 
     pub fn is_retriable(&self) -> bool {

@@ -31,10 +31,9 @@ impl Chain {
     /// `Ok(false)` when a transform drops the record. An error names the transform.
     pub(crate) fn apply(&mut self, record: &mut Record) -> Result<bool, ConnectError> {
         for (alias, transform) in &mut self.links {
-            let kept = transform.apply(record).map_err(|error| ConnectError {
-                class: error.class,
-                message: format!("transform {alias}: {}", error.message),
-            })?;
+            let kept = transform
+                .apply(record)
+                .map_err(|error| ConnectError { message: format!("transform {alias}: {}", error.message), ..error })?;
             if !kept {
                 return Ok(false);
             }

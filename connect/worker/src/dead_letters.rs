@@ -4,7 +4,8 @@
 //! Invariant: a record is let go only once its dead letter is acknowledged, or when no dead letter topic is configured
 //! and the errors are tolerated.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,12 +14,16 @@ use indexmap::IndexMap;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::sync::OnceCell;
-use weir_connect_api::{Config, ConnectError, Header, Record, RecordReporter, SinkRecord, Stage};
+use weir_connect_api::{
+    Config, ConnectError, Header, Record, RecordReporter, SinkRecord, SourceOffset, SourcePartition, Stage,
+};
 use weir_repeats::Repeats;
+use weir_trace::{SpanContext, within_context};
 
 use crate::kafka::Cluster;
 use crate::metrics::ConnectorMetrics;
 use crate::producer::wire_headers;
+use crate::trace::of_headers;
 
 /// How long a dead letter may wait for its acknowledgement before the call is reported as failed, to be repeated.
 const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(30);
@@ -35,16 +40,37 @@ pub(crate) struct DeadLetters {
     tolerates: bool,
     topic: Option<String>,
     with_headers: bool,
+    /// `errors.log.enable` and `errors.log.include.messages`.
+    logs: bool,
+    shows_records: bool,
+    /// Of the record that a task last failed on.
+    failed_on: Mutex<Option<SpanContext>>,
     cluster: Cluster,
     producer: OnceCell<FutureProducer>,
     metrics: ConnectorMetrics,
 }
 
-/// Where a record was read, for the headers of its dead letter.
-struct Origin<'a> {
-    topic: &'a str,
-    partition: i32,
-    offset: i64,
+/// Where a record was read.
+enum Origin<'a> {
+    Topic {
+        topic: &'a str,
+        partition: i32,
+        offset: i64,
+    },
+    /// A part of a source, and up to where that was read with the record.
+    Source(&'a SourcePartition, &'a SourceOffset),
+    Unknown,
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = |map: &SourceOffset| serde_json::to_string(map).unwrap_or_default();
+        match self {
+            Self::Topic { topic, partition, offset } => write!(f, "{topic}-{partition} at offset {offset}: "),
+            Self::Source(partition, offset) => write!(f, "{} before {}: ", json(partition), json(offset)),
+            Self::Unknown => Ok(()),
+        }
+    }
 }
 
 impl DeadLetters {
@@ -63,20 +89,25 @@ impl DeadLetters {
             tolerates: config.str("errors.tolerance").eq_ignore_ascii_case("all"),
             topic: topic.map(str::to_owned),
             with_headers: config.bool("errors.deadletterqueue.context.headers.enable"),
+            logs: config.bool("errors.log.enable"),
+            shows_records: config.bool("errors.log.include.messages"),
+            failed_on: Mutex::default(),
             cluster,
             producer: OnceCell::new(),
             metrics,
         }
     }
 
-    /// A record that never reached a topic.
+    /// A record that never reached a topic; `read` is its part of the source, and up to where that was read with it.
     pub(crate) async fn source_record(
         &self,
         record: &Record,
+        read: Option<(&SourcePartition, &SourceOffset)>,
         stage: Stage,
         error: &ConnectError,
     ) -> Result<(), ConnectError> {
-        self.take(record, None, stage, error).await
+        let origin = read.map_or(Origin::Unknown, |(partition, offset)| Origin::Source(partition, offset));
+        self.take(record, origin, stage, error).await
     }
 
     /// A record that was read but cannot be used.
@@ -86,38 +117,50 @@ impl DeadLetters {
         stage: Stage,
         error: &ConnectError,
     ) -> Result<(), ConnectError> {
-        let origin = Origin { topic: &record.origin.topic, partition: record.origin.partition, offset: record.offset };
+        let (topic, partition) = (&record.origin.topic, record.origin.partition);
+        let origin = Origin::Topic { topic, partition, offset: record.offset };
         let as_read = record.original.as_deref().unwrap_or(&record.record);
-        self.take(as_read, Some(origin), stage, error).await
+        self.take(as_read, origin, stage, error).await
+    }
+
+    /// The trace of the record that the task has failed on, if it was one.
+    pub(crate) fn failed_on(&self) -> Option<SpanContext> {
+        self.failed_on.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn take(
         &self,
         record: &Record,
-        origin: Option<Origin<'_>>,
+        origin: Origin<'_>,
         stage: Stage,
         error: &ConnectError,
     ) -> Result<(), ConnectError> {
         self.metrics.failed(self.task_index, stage);
+        let told = if self.shows_records { error.in_full() } else { error.message.clone() };
         if !self.tolerates {
-            let place =
-                origin.map(|o| format!("{}-{} at offset {}: ", o.topic, o.partition, o.offset)).unwrap_or_default();
+            *self.failed_on.lock().unwrap_or_else(PoisonError::into_inner) = of_headers(&record.headers);
             let remedy = "errors.tolerance=all would put it aside and go on";
-            return Err(ConnectError::fatal(format!("{place}{} ({remedy})", error.message)));
+            return Err(ConnectError::fatal(format!("{origin}{told} ({remedy})")));
         }
         let Some(topic) = &self.topic else {
-            if let Some(suppressed) = SKIPPED.say(&self.connector) {
-                tracing::warn!(connector = %self.connector, %error, suppressed, "a record is skipped: there is no dead letter topic");
-            }
+            self.say_skipped(record, &origin, stage, &told);
             return Ok(());
         };
         let mut headers = record.headers.clone();
         if self.with_headers {
-            headers.extend(self.context_headers(origin, stage, error));
+            headers.extend(self.context_headers(&origin, stage, error));
         }
         self.send(topic, record, headers).await?;
         self.metrics.dead_lettered();
         Ok(())
+    }
+
+    fn say_skipped(&self, record: &Record, origin: &Origin<'_>, stage: Stage, told: &str) {
+        if let Some(suppressed) = self.logs.then(|| SKIPPED.say(&self.connector)).flatten() {
+            let _within = within_context(of_headers(&record.headers));
+            let (connector, stage, error) = (&*self.connector, stage.as_str(), format!("{origin}{told}"));
+            tracing::warn!(connector, stage, error, suppressed, "a record is skipped: there is no dead letter topic");
+        }
     }
 
     async fn send(&self, topic: &str, record: &Record, mut headers: Vec<Header>) -> Result<(), ConnectError> {
@@ -153,16 +196,16 @@ impl DeadLetters {
     }
 
     /// Kafka Connect's own, `DeadLetterQueueReporter`.
-    fn context_headers(&self, origin: Option<Origin<'_>>, stage: Stage, error: &ConnectError) -> Vec<Header> {
+    fn context_headers(&self, origin: &Origin<'_>, stage: Stage, error: &ConnectError) -> Vec<Header> {
         let header = |name: &str, value: String| Header {
             key: format!("__connect.errors.{name}").into(),
             value: Some(Bytes::from(value)),
         };
         let mut headers = Vec::new();
-        if let Some(origin) = origin {
-            headers.push(header("topic", origin.topic.to_owned()));
-            headers.push(header("partition", origin.partition.to_string()));
-            headers.push(header("offset", origin.offset.to_string()));
+        if let Origin::Topic { topic, partition, offset } = origin {
+            headers.push(header("topic", (*topic).to_owned()));
+            headers.push(header("partition", partition.to_string()));
+            headers.push(header("offset", offset.to_string()));
         }
         headers.extend([
             header("connector.name", self.connector.to_string()),
@@ -170,8 +213,8 @@ impl DeadLetters {
             header("stage", stage.as_str().to_owned()),
             header("class.name", self.class.clone()),
             header("exception.class.name", "org.apache.kafka.connect.errors.DataException".to_owned()),
-            header("exception.message", error.message.clone()),
-            header("exception.stacktrace", error.message.clone()),
+            header("exception.message", error.in_full()),
+            header("exception.stacktrace", error.in_full()),
         ]);
         headers
     }

@@ -44,12 +44,16 @@ static COMMON: LazyLock<ConfigDef> = LazyLock::new(|| {
             "Taken for Kafka Connect's sake: dead letter topics are created with the broker's default.",
         )
         .default("-1"),
-        ConfigKey::new("errors.log.enable", ConfigType::Boolean, "Taken for Kafka Connect's sake: errors are logged.")
-            .default("true"),
+        ConfigKey::new(
+            "errors.log.enable",
+            ConfigType::Boolean,
+            "Whether records that are skipped, because there is no dead letter topic, are logged.",
+        )
+        .default("true"),
         ConfigKey::new(
             "errors.log.include.messages",
             ConfigType::Boolean,
-            "Taken for Kafka Connect's sake: records are never logged.",
+            "Whether an error in the log and in a task's trace quotes what the record has that is wrong; dead letters always do.",
         )
         .default("false"),
         ConfigKey::new(

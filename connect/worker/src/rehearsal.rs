@@ -71,7 +71,7 @@ fn run(case: &TestCase, document: &Document, plugins: &Plugins) -> Result<Vec<Di
         match chain.apply(&mut record) {
             Ok(true) => records.push(record),
             Ok(false) => {}
-            Err(error) => differences.push(Difference::Failed { line: number + 1, error: error.message }),
+            Err(error) => differences.push(Difference::Failed { line: number + 1, error: error.in_full() }),
         }
     }
     if records.len() != case.expect.len() {

@@ -167,9 +167,11 @@ impl SourceRun {
         let polled = SystemTime::now();
         let partition = canonical(&batch.partition);
         let count = batch.records.len() + batch.rejected.len();
+        let (source, offset) = (batch.partition, batch.offset_after.clone());
+        let read = offset.as_ref().map(|offset| (&source, offset));
         let id = self.producer.ledger().deliveries(|d| d.hand_out(partition, count, batch.offset_after));
         for RejectedRecord { record, error } in batch.rejected {
-            self.dead_letters.source_record(&record, Stage::TaskPoll, &error).await?;
+            self.dead_letters.source_record(&record, read, Stage::TaskPoll, &error).await?;
             self.let_go(id);
         }
         for mut record in batch.records {
@@ -183,7 +185,7 @@ impl SourceRun {
                 }
                 Err(error) => {
                     let original = original.as_ref().unwrap_or(&record);
-                    self.dead_letters.source_record(original, Stage::Transformation, &error).await?;
+                    self.dead_letters.source_record(original, read, Stage::Transformation, &error).await?;
                     self.let_go(id);
                     continue;
                 }
@@ -203,7 +205,7 @@ impl SourceRun {
                 Ok(()) => {}
                 Err(error) if error.class == weir_connect_api::ErrorClass::Record => {
                     let original = original.as_ref().unwrap_or(&record);
-                    self.dead_letters.source_record(original, Stage::KafkaProduce, &error).await?;
+                    self.dead_letters.source_record(original, read, Stage::KafkaProduce, &error).await?;
                     self.let_go(id);
                 }
                 Err(error) => return Err(error),
@@ -217,7 +219,7 @@ impl SourceRun {
         if !refused.was_alone {
             return self.producer.send_alone(&refused).await;
         }
-        self.dead_letters.source_record(&refused.record, Stage::KafkaProduce, &refused.error).await?;
+        self.dead_letters.source_record(&refused.record, None, Stage::KafkaProduce, &refused.error).await?;
         self.let_go(refused.batch);
         Ok(())
     }

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weir_connect_api::config::problems_text;
 use weir_connect_api::{Config, ConnectError, Connector, Task};
+use weir_trace::{SpanContext, within_context};
 
 use crate::active_topics::TopicUse;
 use crate::chain::Chain;
@@ -96,10 +97,10 @@ async fn supervise(plan: TaskPlan, health: Health, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let began = Instant::now();
         plan.show(&health, State::Running, None).await;
-        let error = match plan.run(health.clone(), stop.child_token()).await {
+        let Failure { error, record } = match plan.run(health.clone(), stop.child_token()).await {
             Ok(()) => return,
             Err(_) if stop.is_cancelled() => return,
-            Err(error) => error,
+            Err(failure) => failure,
         };
         if began.elapsed() >= HEALTHY_AFTER {
             backoff.reset();
@@ -107,7 +108,9 @@ async fn supervise(plan: TaskPlan, health: Health, stop: CancellationToken) {
         }
         plan.metrics.met_error();
         let (name, index) = (&plan.name, plan.index);
+        let within = within_context(record);
         tracing::error!(connector = %name, task = index, %error, restarts, "a task failed");
+        drop(within);
         if restarts >= restarts_max {
             plan.show(&health, State::Failed, Some(given_up(&error, restarts))).await;
             return stop.cancelled().await;
@@ -119,6 +122,19 @@ async fn supervise(plan: TaskPlan, health: Health, stop: CancellationToken) {
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => {}
         }
+    }
+}
+
+/// Why a run ended.
+struct Failure {
+    error: ConnectError,
+    /// The trace of the record that was at fault, if one was.
+    record: Option<SpanContext>,
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        Self { error, record: None }
     }
 }
 
@@ -147,7 +163,7 @@ impl TaskPlan {
         }
     }
 
-    async fn run(&self, health: Health, stop: CancellationToken) -> Result<(), ConnectError> {
+    async fn run(&self, health: Health, stop: CancellationToken) -> Result<(), Failure> {
         let config = secrets::resolve(&self.config).map_err(|error| ConnectError::fatal(error.to_string()))?;
         // With secrets filled in, values that could not be checked before are.
         let config = crate::definition::Plugins::definition(self.connector.as_ref()).parse(config.entries());
@@ -160,7 +176,8 @@ impl TaskPlan {
         let dead_letters = Arc::new(dead_letters);
         let converters = (converter(&config, "key.converter"), converter(&config, "value.converter"));
         let topics = TopicUse::new(self.shared.active_topics.clone(), Arc::clone(&self.name), self.index);
-        match self.connector.task() {
+        let letters = Arc::clone(&dead_letters);
+        let ended = match self.connector.task() {
             Task::Source(task) => {
                 let overrides = config.below("producer.override.");
                 let client_id = format!("{}-{}", self.name, self.index);
@@ -196,7 +213,8 @@ impl TaskPlan {
                 };
                 run.run(task, stop).await
             }
-        }
+        };
+        ended.map_err(|error| Failure { error, record: letters.failed_on() })
     }
 
     fn subscription(&self, config: &Config, converters: (Converter, Converter)) -> Subscription {

@@ -25,7 +25,8 @@ fn work(verb: &str, topic: &str, kind: SpanKind, began: SystemTime, ended: Syste
         .with("messaging.destination.name", topic.to_owned())
 }
 
-fn of_headers(headers: &[Header]) -> Option<SpanContext> {
+/// The context that a record carries.
+pub(crate) fn of_headers(headers: &[Header]) -> Option<SpanContext> {
     context_of(headers.iter().filter_map(|header| Some((&*header.key, header.value.as_deref()?))))
 }
 

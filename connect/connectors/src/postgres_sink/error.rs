@@ -13,6 +13,8 @@ use weir_connect_api::{ConnectError, ErrorClass};
 pub(super) struct StatementError {
     pub(super) class: ErrorClass,
     pub(super) message: String,
+    /// What it says of the row.
+    pub(super) quote: Option<String>,
 }
 
 impl StatementError {
@@ -26,18 +28,27 @@ impl From<sqlx::Error> for StatementError {
         match &error {
             sqlx::Error::Database(database) => {
                 let sqlstate = database.code().unwrap_or_default();
+                let class = class(&sqlstate);
+                if class == ErrorClass::Record {
+                    return Self {
+                        class,
+                        message: refused(&sqlstate, database.constraint()),
+                        quote: Some(database.message().to_owned()),
+                    };
+                }
                 let message = match remedy(&sqlstate) {
                     Some(remedy) => format!("Postgres: {} (SQLSTATE {sqlstate}): {remedy}", database.message()),
                     None => format!("Postgres: {} (SQLSTATE {sqlstate})", database.message()),
                 };
-                Self { class: class(&sqlstate), message }
+                Self { class, message, quote: None }
             }
             sqlx::Error::Configuration(_) => {
-                Self { class: ErrorClass::Fatal, message: format!("connection to Postgres: {error}") }
+                Self { class: ErrorClass::Fatal, message: format!("connection to Postgres: {error}"), quote: None }
             }
             _ => Self {
                 class: ErrorClass::Retriable { retry_after: None },
                 message: format!("connection to Postgres: {error}"),
+                quote: None,
             },
         }
     }
@@ -45,13 +56,13 @@ impl From<sqlx::Error> for StatementError {
 
 impl From<ConnectError> for StatementError {
     fn from(error: ConnectError) -> Self {
-        Self { class: error.class, message: error.message }
+        Self { class: error.class, message: error.message, quote: error.quote }
     }
 }
 
 impl From<StatementError> for ConnectError {
     fn from(error: StatementError) -> Self {
-        Self { class: error.class, message: error.message }
+        Self { class: error.class, message: error.message, quote: error.quote }
     }
 }
 
@@ -72,6 +83,14 @@ fn class(sqlstate: &str) -> ErrorClass {
         Some("21" | "22" | "23" | "44" | "54" | "P0") => ErrorClass::Record,
         Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "XX") | None => retriable,
         Some(_) => ErrorClass::Fatal,
+    }
+}
+
+/// Without the database's own text, which quotes values.
+fn refused(sqlstate: &str, constraint: Option<&str>) -> String {
+    match constraint {
+        Some(constraint) => format!("Postgres: the row is refused (SQLSTATE {sqlstate}, constraint {constraint})"),
+        None => format!("Postgres: the row is refused (SQLSTATE {sqlstate})"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use weir_connect_api::{ConnectError, ErrorClass};
+use weir_connect_api::ConnectError;
 
 use super::config::Settings;
 use super::error::StatementError;
@@ -51,6 +51,7 @@ pub(super) async fn within<T, E: Into<StatementError>>(
 
 /// Where no row is written, no row can be at fault.
 fn outside_rows(error: StatementError) -> ConnectError {
-    let class = if error.is_record() { ErrorClass::Fatal } else { error.class };
-    ConnectError { class, message: error.message }
+    let is_record = error.is_record();
+    let error = ConnectError::from(error);
+    if is_record { ConnectError::fatal(error.in_full()) } else { error }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use weir_connect_api::{ConnectError, Offsets, RecordReporter, SinkContext, SinkRecord, SinkTask, TopicPartition};
-use weir_search::{SinkSession, TopicOffsets, WriteError};
+use weir_search::{DocumentError, SinkSession, TopicOffsets, WriteError};
 
 use super::document::Documents;
 
@@ -84,7 +84,7 @@ impl EmbeddedSink {
                     return Err(write_error(&error));
                 }
             };
-            bad.extend(report.rejected.into_iter().map(|(i, e)| (places[i], ConnectError::record(e.to_string()))));
+            bad.extend(report.rejected.into_iter().map(|(i, e)| (places[i], rejected(&e))));
             for (place, error) in bad {
                 self.reporter.report(&self.held[place].record, &error).await?;
                 self.held[place].is_reported = true;
@@ -170,6 +170,22 @@ fn topic_offsets(offsets: &Offsets) -> TopicOffsets {
 /// Whether the session refuses everything until it is asked for its offsets.
 fn is_loss(error: &WriteError) -> bool {
     matches!(error, WriteError::Shard { .. } | WriteError::Lost)
+}
+
+/// What is wrong with a document may have words of it.
+fn rejected(error: &DocumentError) -> ConnectError {
+    match error {
+        DocumentError::Index(_)
+        | DocumentError::Malformed(_)
+        | DocumentError::Timestamp { .. }
+        | DocumentError::Missing { .. } => {
+            ConnectError::record("the document cannot be indexed").quoting(error.to_string())
+        }
+        DocumentError::NotAnObject { .. }
+        | DocumentError::TooLarge { .. }
+        | DocumentError::TooManyFields
+        | DocumentError::Id { .. } => ConnectError::record(error.to_string()),
+    }
 }
 
 fn write_error(error: &WriteError) -> ConnectError {

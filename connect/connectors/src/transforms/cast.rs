@@ -43,7 +43,8 @@ impl Transform for Cast {
             let Some(value) = field.get_mut(object).filter(|value| !value.is_null()) else { continue };
             let cast = cast(value, *to);
             *value = cast.ok_or_else(|| {
-                ConnectError::record(format!("field {}: {value} ({}) is not {to:?}", field.name(), kind(value)))
+                let message = format!("field {}, {}, is not {to:?}", field.name(), kind(value));
+                ConnectError::record(message).quoting(value.to_string())
             })?;
         }
         Ok(true)
@@ -84,7 +85,8 @@ mod tests {
     fn a_value_that_is_not_of_the_type_is_an_error_of_the_record() {
         let mut record = object_of(json!({"a": "x"}));
         let error = build("cast", &[("spec", "a:int")]).unwrap().apply(&mut record).unwrap_err();
-        assert_eq!(error.message, "field a: \"x\" (a string) is not Int");
+        assert_eq!(error.message, "field a, a string, is not Int");
+        assert_eq!(error.quote.as_deref(), Some("\"x\""));
         assert!(problem_of("cast", &[("spec", "a:uuid")]).contains("`uuid` is not a type"));
     }
 }

@@ -133,17 +133,17 @@ impl Transform for Parse {
                 Payload::Json(Json::String(text)) => self.format.parse(text.as_bytes()),
                 // Parsed already: JSON of JSON is itself, and so is nothing.
                 Payload::Json(Json::Object(_)) if matches!(self.format, Format::Json) => return Ok(true),
-                Payload::Json(_) | Payload::Null => Err("the value is not a text".to_owned()),
+                Payload::Json(_) | Payload::Null => Err(ConnectError::record("the value is not a text")),
             },
             Some(field) => match json(record)?.as_object().and_then(|object| field.get_in(object)) {
                 Some(Json::String(text)) => self.format.parse(text.as_bytes()),
-                _ => Err(format!("there is no text in field {}", field.name())),
+                _ => Err(ConnectError::record(format!("there is no text in field {}", field.name()))),
             },
         };
         match parsed {
             Ok(parsed) => self.put(parsed, record).map(|()| true),
             Err(_) if self.passes_mismatch => Ok(true),
-            Err(message) => Err(ConnectError::record(message)),
+            Err(error) => Err(error),
         }
     }
 }
@@ -183,22 +183,23 @@ impl Parse {
 
 impl Format {
     /// The text's fields, or why there are none.
-    fn parse(&mut self, bytes: &[u8]) -> Result<Json, String> {
+    fn parse(&mut self, bytes: &[u8]) -> Result<Json, ConnectError> {
         if let Self::Json = self {
             return serde_json::from_slice(bytes)
-                .map_err(|e| format!("not JSON: {e}: {}", shown(&String::from_utf8_lossy(bytes))));
+                .map_err(|e| mismatch(format!("not JSON: {e}"), &String::from_utf8_lossy(bytes)));
         }
-        let text = std::str::from_utf8(bytes).map_err(|e| format!("not UTF-8 at byte {}", e.valid_up_to()))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|e| ConnectError::record(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
         let mut object = Map::with_capacity(16);
         match self {
             Self::Grok { grok, pattern } => {
                 if !grok.capture(text, &mut object) {
-                    return Err(format!("does not match {pattern}: {}", shown(text)));
+                    return Err(mismatch(format!("does not match {pattern}"), text));
                 }
             }
             Self::Regex { regex, names } => {
                 let Some(captures) = regex.captures(text) else {
-                    return Err(format!("does not match {regex}: {}", shown(text)));
+                    return Err(mismatch(format!("does not match {regex}"), text));
                 };
                 for (group, field) in names {
                     if let Some(found) = captures.get(*group) {
@@ -209,13 +210,13 @@ impl Format {
             Self::KeyValue { pair, value } => {
                 key_values(text, pair.as_deref(), value, &mut object);
                 if object.is_empty() {
-                    return Err(format!("has no key{value}value pairs: {}", shown(text)));
+                    return Err(mismatch(format!("has no key{value}value pairs"), text));
                 }
             }
             Self::Csv { columns, separator } => {
                 let values = csv_values(text, *separator);
                 if values.len() != columns.len() {
-                    return Err(format!("{} columns, not {}: {}", values.len(), columns.len(), shown(text)));
+                    return Err(mismatch(format!("{} columns, not {}", values.len(), columns.len()), text));
                 }
                 for (column, value) in columns.iter().zip(values) {
                     column.set(&mut object, value.into());
@@ -225,6 +226,10 @@ impl Format {
         }
         Ok(Json::Object(object))
     }
+}
+
+fn mismatch(message: String, text: &str) -> ConnectError {
+    ConnectError::record(message).quoting(shown(text))
 }
 
 fn shown(text: &str) -> String {
@@ -343,11 +348,12 @@ mod tests {
     fn a_text_of_another_format_is_an_error_or_passes_and_is_not_lost() {
         let mut record = line("hello");
         let error = build("json", &[]).unwrap().apply(&mut record).unwrap_err();
-        assert!(error.message.starts_with("not JSON: expected value at line 1 column 1: `hello`"), "{}", error.message);
+        assert_eq!(error.message, "not JSON: expected value at line 1 column 1");
+        assert_eq!(error.in_full(), format!("{error}: `hello`"));
         assert_eq!(record.value, Payload::Bytes("hello".into()), "the dead letter has the line");
         assert_eq!(run("json", &[("on.mismatch", "pass")], line("hello")), Some(json!("hello")));
         let error = build("csv", &[("columns", "a,b")]).unwrap().apply(&mut line("1")).unwrap_err();
-        assert_eq!(error.message, "1 columns, not 2: `1`");
+        assert_eq!(error.in_full(), "1 columns, not 2: `1`");
     }
 
     #[test]

@@ -14,6 +14,9 @@ use super::{null, scalar};
 use crate::postgres_sink::catalogue::{Kind, described};
 use crate::postgres_sink::config::{PkMode, Settings, UnknownFields};
 
+/// Says of a column that its value comes from the key.
+const KEY: &str = "key, ";
+
 /// Why a record is not a row.
 #[derive(Debug)]
 pub(in crate::postgres_sink) enum RowError {
@@ -55,7 +58,7 @@ impl RowEncoder {
             Op::Delete => {}
             Op::Write => self.value(&record.record.value)?,
         }
-        self.key(record).map_err(bad)?;
+        self.key(record).map_err(RowError::Bad)?;
         if op == Op::Write && self.fields.spans.iter().all(Option::is_none) {
             return Err(bad(format!("no field of the value has a column in table {}", self.layout.table.name)));
         }
@@ -75,7 +78,7 @@ impl RowEncoder {
             Payload::Bytes(_) | Payload::Null => false,
         };
         if !is_object {
-            return self.plain(value).map_err(bad);
+            return self.plain(value).map_err(RowError::Bad);
         }
         let policy = &self.unknown_fields;
         let layout = &self.layout;
@@ -89,61 +92,68 @@ impl RowEncoder {
             Payload::Json(json) => Object { layout, policy, fields, origin: Origin::Tree }.deserialize(json),
             Payload::Bytes(_) | Payload::Null => Ok(()),
         };
-        read.map_err(|error| bad(self.object_error(&error)))?;
+        read.map_err(|error| RowError::Bad(self.object_error(&error)))?;
         if !self.fields.unknown.is_empty() {
             return Err(RowError::Unknown(std::mem::take(&mut self.fields.unknown)));
         }
-        self.extra().map_err(bad)
+        self.extra().map_err(RowError::Bad)
     }
 
-    fn object_error(&self, error: &serde_json::Error) -> String {
+    fn object_error(&self, error: &serde_json::Error) -> ConnectError {
         match self.fields.failed {
-            Some(column) if error.is_data() => format!("{}: {error}", described(&self.layout.table.columns[column])),
-            _ if error.is_data() => error.to_string(),
-            _ => format!("the value is not JSON: {error}"),
+            Some(column) if error.is_data() => self.misfit("", column, error),
+            _ if error.is_data() => ConnectError::record("the value is no row").quoting(error.to_string()),
+            _ => ConnectError::record(format!("the value is not JSON: {error}")),
         }
     }
 
+    /// A value that is nothing for its column; `of` says whose.
+    fn misfit(&self, of: &str, column: usize, error: impl ToString) -> ConnectError {
+        let column = described(&self.layout.table.columns[column]);
+        ConnectError::record(format!("{of}{column}: the value does not fit")).quoting(error.to_string())
+    }
+
     /// Unknown fields into their jsonb column.
-    fn extra(&mut self) -> Result<(), String> {
+    fn extra(&mut self) -> Result<(), ConnectError> {
         let UnknownFields::Jsonb { column } = &self.unknown_fields else { return Ok(()) };
         if self.fields.extra.is_empty() {
             return Ok(());
         }
         let target = self.layout.table.column(column).and_then(|i| Some((i, self.layout.kinds[i].as_ref()?)));
         let Some((index, kind @ (Kind::Json | Kind::Jsonb))) = target else {
-            return Err(format!(
+            return Err(ConnectError::record(format!(
                 "table {} has no jsonb column \"{column}\" for unknown fields",
                 self.layout.table.name
-            ));
+            )));
         };
         self.fields.extra.pop();
         let mut document = vec![b'{'];
         document.append(&mut self.fields.extra);
         document.push(b'}');
-        let document = String::from_utf8(document).map_err(|e| e.to_string())?;
-        self.fields.set(index, |out| {
+        let document = String::from_utf8(document)
+            .map_err(|e| ConnectError::record(format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))?;
+        let set = self.fields.set(index, |out| {
             scalar::raw_json(kind, &document, out);
             Ok(())
-        })
+        });
+        set.map_err(|e| self.misfit("", index, e))
     }
 
     /// A value that is not an object, into the column for such.
-    fn plain(&mut self, value: &Payload) -> Result<(), String> {
+    fn plain(&mut self, value: &Payload) -> Result<(), ConnectError> {
         let column = self.layout.table.column(&self.value_column);
         let Some((index, kind)) = column.and_then(|i| Some((i, self.layout.kinds[i].as_ref()?))) else {
-            return Err(format!(
+            return Err(ConnectError::record(format!(
                 "the value is not a JSON object, and table {} has no column \"{}\" (value.column) for it",
                 self.layout.table.name, self.value_column
-            ));
+            )));
         };
-        let fields = &mut self.fields;
-        payload_into(value, kind, index, fields)
-            .map_err(|e| format!("{}: {e}", described(&self.layout.table.columns[index])))
+        let put = payload_into(value, kind, index, &mut self.fields);
+        put.map_err(|e| self.misfit("", index, e))
     }
 
     /// The columns that the key gives.
-    fn key(&mut self, record: &SinkRecord) -> Result<(), String> {
+    fn key(&mut self, record: &SinkRecord) -> Result<(), ConnectError> {
         match self.pk_mode {
             PkMode::None | PkMode::RecordValue => Ok(()),
             PkMode::Kafka => {
@@ -151,11 +161,13 @@ impl RowEncoder {
                 let kind = |i: usize| (layout.key[i], layout.kinds[layout.key[i]].as_ref());
                 let integers = [(1, i64::from(record.origin.partition)), (2, record.offset)];
                 if let (column, Some(kind)) = kind(0) {
-                    self.fields.set(column, |out| scalar::text(kind, &record.origin.topic, out))?;
+                    let set = self.fields.set(column, |out| scalar::text(kind, &record.origin.topic, out));
+                    set.map_err(|e| self.misfit(KEY, column, e))?;
                 }
                 for (place, number) in integers {
                     if let (column, Some(kind)) = kind(place) {
-                        self.fields.set(column, |out| scalar::integer(kind, number, out))?;
+                        let set = self.fields.set(column, |out| scalar::integer(kind, number, out));
+                        set.map_err(|e| self.misfit(KEY, column, e))?;
                     }
                 }
                 Ok(())
@@ -164,33 +176,38 @@ impl RowEncoder {
         }
     }
 
-    fn record_key(&mut self, key: &Payload) -> Result<(), String> {
+    fn record_key(&mut self, key: &Payload) -> Result<(), ConnectError> {
         let columns: Vec<(usize, &Kind)> =
             self.layout.key.iter().filter_map(|i| Some((*i, self.layout.kinds[*i].as_ref()?))).collect();
         let parsed = match key {
-            Payload::JsonText(text) => {
-                Some(serde_json::from_slice(text).map_err(|e| format!("the key is not JSON: {e}"))?)
-            }
+            Payload::JsonText(text) => Some(
+                serde_json::from_slice(text).map_err(|e| ConnectError::record(format!("the key is not JSON: {e}")))?,
+            ),
             Payload::Json(json) => Some(json.clone()),
             Payload::Bytes(_) | Payload::Null => None,
         };
-        let error = |column: usize, e: String| format!("key, {}: {e}", described(&self.layout.table.columns[column]));
         match (parsed, &columns[..]) {
             (Some(Value::Object(object)), _) => {
                 for (column, kind) in columns {
                     if let Some(value) = object.get(&self.layout.table.columns[column].name) {
-                        tree_into(value, kind, column, &mut self.fields).map_err(|e| error(column, e))?;
+                        let put = tree_into(value, kind, column, &mut self.fields);
+                        put.map_err(|e| self.misfit(KEY, column, e))?;
                     }
                 }
                 Ok(())
             }
             (Some(value), [(column, kind)]) => {
-                tree_into(&value, kind, *column, &mut self.fields).map_err(|e| error(*column, e))
+                let put = tree_into(&value, kind, *column, &mut self.fields);
+                put.map_err(|e| self.misfit(KEY, *column, e))
             }
             (None, [(column, kind)]) => {
-                payload_into(key, kind, *column, &mut self.fields).map_err(|e| error(*column, e))
+                let put = payload_into(key, kind, *column, &mut self.fields);
+                put.map_err(|e| self.misfit(KEY, *column, e))
             }
-            _ => Err(format!("the record's key is not an object with the {} fields of pk.fields", columns.len())),
+            _ => Err(ConnectError::record(format!(
+                "the record's key is not an object with the {} fields of pk.fields",
+                columns.len()
+            ))),
         }
     }
 

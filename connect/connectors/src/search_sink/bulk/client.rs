@@ -25,9 +25,9 @@ pub(super) enum Sent {
     /// Item by item.
     Answered(Vec<Outcome>),
     /// The body is more than the server takes.
-    TooLarge(String),
+    TooLarge(ConnectError),
     /// The body as a whole is not understood, because of some document in it.
-    Refused(String),
+    Refused(ConnectError),
     Failed(ConnectError),
 }
 
@@ -77,8 +77,8 @@ impl Client {
             Err(error) => return Sent::Failed(unreachable_server(&url, &error)),
         };
         match response.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Sent::TooLarge(message(&url, response).await),
-            StatusCode::BAD_REQUEST => Sent::Refused(message(&url, response).await),
+            StatusCode::PAYLOAD_TOO_LARGE => Sent::TooLarge(bad_document(&url, response).await),
+            StatusCode::BAD_REQUEST => Sent::Refused(bad_document(&url, response).await),
             status if status.is_success() => match response.bytes().await {
                 Ok(body) => match reply::outcomes(&body) {
                     Ok(outcomes) => Sent::Answered(outcomes),
@@ -131,9 +131,16 @@ async fn refusal(url: &Url, response: Response) -> ConnectError {
         }
         // Among these 403: a role or a block that somebody can lift, without a restart of the task.
         _ => {
-            ConnectError { class: ErrorClass::Retriable { retry_after: retry_after.map(Duration::from_secs) }, message }
+            let class = ErrorClass::Retriable { retry_after: retry_after.map(Duration::from_secs) };
+            ConnectError { class, ..ConnectError::retriable(message) }
         }
     }
+}
+
+/// An answer that is about some document in the request, which it may quote.
+async fn bad_document(url: &Url, response: Response) -> ConnectError {
+    let answered = format!("{url} answered {}", response.status());
+    ConnectError::record(answered).quoting(shown(&response.bytes().await.unwrap_or_default()))
 }
 
 async fn message(url: &Url, response: Response) -> String {

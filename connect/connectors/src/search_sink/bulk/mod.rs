@@ -132,7 +132,7 @@ impl BulkSink {
                 self.park(chunk, ConnectError::retriable(message));
                 Ok(())
             }
-            Sent::TooLarge(message) | Sent::Refused(message) => self.split(chunk, message).await,
+            Sent::TooLarge(error) | Sent::Refused(error) => self.split(chunk, error).await,
             Sent::Failed(error) if error.is_retriable() => {
                 self.park(chunk, error);
                 Ok(())
@@ -158,7 +158,7 @@ impl BulkSink {
         for (place, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
                 Outcome::Done => {}
-                Outcome::Bad(message) => bad.push((place, message)),
+                Outcome::Bad(error) => bad.push((place, error)),
                 Outcome::Retry(message) => {
                     again[place] = true;
                     trouble = Some(ConnectError::retriable(message));
@@ -166,9 +166,8 @@ impl BulkSink {
             }
         }
         let mut failed = None;
-        for (place, message) in bad {
+        for (place, error) in bad {
             if failed.is_none() {
-                let error = ConnectError::record(message);
                 failed = self.reporter.report(&chunk.items[place].record, &error).await.err();
             }
             again[place] = failed.is_some();
@@ -187,7 +186,7 @@ impl BulkSink {
     }
 
     /// A request that is refused as a whole is halved until the document at fault is alone.
-    async fn split(&mut self, chunk: Chunk, message: String) -> Result<(), ConnectError> {
+    async fn split(&mut self, chunk: Chunk, error: ConnectError) -> Result<(), ConnectError> {
         match chunk.halves() {
             Ok((first, second)) => {
                 self.queue.push_front(second);
@@ -195,7 +194,6 @@ impl BulkSink {
                 Ok(())
             }
             Err(single) => {
-                let error = ConnectError::record(message);
                 for item in &single.items {
                     if let Err(failed) = self.reporter.report(&item.record, &error).await {
                         self.parked.push(single);

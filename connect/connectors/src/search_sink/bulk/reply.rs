@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use weir_connect_api::ConnectError;
 
 /// What became of one document.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Outcome {
     Done,
     /// It can be taken later.
     Retry(String),
     /// It can never be taken.
-    Bad(String),
+    Bad(ConnectError),
 }
 
 #[derive(Deserialize)]
@@ -37,15 +38,16 @@ fn no_action() -> Outcome {
 }
 
 fn outcome((action, item): (String, Item)) -> Outcome {
-    let message = || format!("{action} answered {}: {}", item.status, reason(item.error.as_ref()));
+    let answered = format!("{action} answered {}", item.status);
     match (item.status, action.as_str()) {
         (200..=299, _) => Outcome::Done,
         // The same document is there already, or a newer one.
         (409, "create" | "index" | "delete") | (404, "delete") => Outcome::Done,
-        (409 | 429 | 500.., _) => Outcome::Retry(message()),
+        (409 | 429 | 500.., _) => Outcome::Retry(format!("{answered}: {}", reason(item.error.as_ref()))),
         // A role or a block that somebody can lift: a document must not be lost over it.
-        (401 | 403, _) => Outcome::Retry(message()),
-        _ => Outcome::Bad(message()),
+        (401 | 403, _) => Outcome::Retry(format!("{answered}: {}", reason(item.error.as_ref()))),
+        // Reasons quote the document.
+        _ => Outcome::Bad(ConnectError::record(answered).quoting(reason(item.error.as_ref()))),
     }
 }
 
@@ -85,8 +87,8 @@ mod tests {
         let expected = ["done", "done", "done", "retry", "done", "retry", "retry", "retry", "bad", "bad"];
         assert_eq!(kinds, expected);
         let last = outcomes(body).unwrap().pop().unwrap();
-        let message =
-            "create answered 400: document_parsing_exception: failed to parse field [a]: For input string: \"x\"";
-        assert_eq!(last, Outcome::Bad(message.to_owned()));
+        let Outcome::Bad(error) = last else { panic!("{last:?}") };
+        let reason = "document_parsing_exception: failed to parse field [a]: For input string: \"x\"";
+        assert_eq!((error.message.as_str(), error.quote.as_deref()), ("create answered 400", Some(reason)));
     }
 }
