@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use axum::http::HeaderMap;
+use serde_json::json;
 use weir_tests::clients::kcat;
 use weir_tests::http;
 use weir_tests::lines::{Format, LineWriter};
@@ -84,6 +86,17 @@ async fn a_line_is_one_trace_from_the_file_to_the_sinks() -> Result<()> {
         assert_eq!(span(name)?.attributes["messaging.system"], "kafka");
         assert_eq!(span(name)?.attributes["messaging.destination.name"], "app");
     }
+    for (name, operation) in [
+        ("create app", "create"),
+        ("send app", "send"),
+        ("Produce app", "send"),
+        ("Fetch app", "receive"),
+        ("process app", "process"),
+    ] {
+        for attribute in ["messaging.operation.name", "messaging.operation.type"] {
+            assert_eq!(span(name)?.attributes[attribute], operation, "{name}");
+        }
+    }
     let produce = span("Produce app")?;
     assert_eq!(span("append")?.parent, produce.id);
     assert!(span("commit")?.nanos <= produce.nanos);
@@ -117,6 +130,67 @@ async fn a_clients_trace_goes_on_and_its_header_stays_as_it_is() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_a_client_does_not_sample_is_not_sampled_here() -> Result<()> {
+    let (folder, receiver) = (tempfile::tempdir()?, Receiver::start().await?);
+    let weir = Weir::up_with(folder.path(), &[], "", &to(&receiver.url)).await?;
+    let record = folder.path().join("record");
+    std::fs::write(&record, "hello")?;
+    for (topic, flags) in [("quiet", "00"), ("loud", "01")] {
+        let header = format!("traceparent=00-{TRACE}-{CLIENT}-{flags}");
+        kcat(&["-b", &weir.bootstrap(), "-P", "-t", topic, "-H", &header, &record.to_string_lossy()])?;
+        assert_eq!(headers(&weir, topic)?, format!("{header}\n"));
+    }
+    let told = async || named(&receiver.spans(), TRACE, "Fetch loud").is_some();
+    wait_until("the sampled one", LIMIT, told).await?;
+    let spans = receiver.spans();
+    let with_record = |span: &&Span| span.name.ends_with(" quiet") && !span.is_error;
+    assert!(!spans.iter().any(|span| with_record(&span)), "{spans:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_in_the_requests_to_a_search_server() -> Result<()> {
+    let (folder, receiver) = (tempfile::tempdir()?, Receiver::start().await?);
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let bulk = move |headers: HeaderMap, body: String| async move {
+        let _ = told.send(headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned));
+        let items = vec![json!({"create": {"status": 201}}); body.lines().count() / 2];
+        axum::Json(json!({ "items": items }))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let server = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(axum::serve(listener, axum::Router::new().route("/_bulk", axum::routing::post(bulk))).into_future());
+    let docs = format!("connectors: {{docs: {{class: search, topics: [orders], url: '{server}', index: orders}}}}\n");
+    let weir = Weir::up_with(folder.path(), &[], &docs, &to(&receiver.url)).await?;
+    let record = folder.path().join("record");
+    std::fs::write(&record, "{\"a\":1}")?;
+    let header = format!("00-{TRACE}-{CLIENT}-01");
+    kcat(&[
+        "-b",
+        &weir.bootstrap(),
+        "-P",
+        "-t",
+        "orders",
+        "-H",
+        &format!("traceparent={header}"),
+        &record.to_string_lossy(),
+    ])?;
+    let sent = tokio::time::timeout(LIMIT, heard.recv()).await.with_context(|| weir.log())?;
+    assert_eq!(sent.flatten(), Some(header));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sampler_that_does_not_exist_is_an_error_at_the_start() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [endpoint, _] = to("http://127.0.0.1:9");
+    let started = Weir::up_with(folder.path(), &[], "", &[endpoint, ("OTEL_TRACES_SAMPLER", "bogus")]).await;
+    let error = format!("{:#}", started.err().context("it starts")?);
+    assert!(error.contains("OTEL_TRACES_SAMPLER=bogus is not one of always_on"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_fails_is_kept_whatever_is_sampled() -> Result<()> {
     let (folder, receiver) = (tempfile::tempdir()?, Receiver::start().await?);
     let [endpoint, delay] = to(&receiver.url);
@@ -128,11 +202,13 @@ async fn what_fails_is_kept_whatever_is_sampled() -> Result<()> {
     run(create)?;
     let record = folder.path().join("record");
     std::fs::write(&record, "x".repeat(5_000))?;
-    let sent = kcat(&["-b", &weir.bootstrap(), "-P", "-t", "small", &record.to_string_lossy()]);
+    let header = format!("traceparent=00-{TRACE}-{CLIENT}-00");
+    let sent = kcat(&["-b", &weir.bootstrap(), "-P", "-t", "small", "-H", &header, &record.to_string_lossy()]);
     assert!(sent.is_err(), "5,000 bytes were taken");
     let failed = async || receiver.spans().into_iter().find(|span| span.name == "Produce small");
     let failed = wait_for("the refused request", LIMIT, failed).await?;
     assert!(failed.is_error && failed.attributes["error.type"] == "MESSAGE_TOO_LARGE", "{failed:?}");
+    assert_eq!((failed.trace.as_str(), failed.parent.as_str()), (TRACE, CLIENT), "it stays where it belongs");
     let others = receiver.spans().into_iter().filter(|span| span.parent.is_empty() && !span.is_error).count();
     assert_eq!(others, 0, "{:#?}", receiver.spans());
     Ok(())
@@ -154,7 +230,10 @@ async fn a_receiver_that_is_away_costs_spans_and_nothing_else() -> Result<()> {
         count.parse::<u64>().ok().filter(|count| *count > 0)
     };
     wait_for("spans to be counted as lost", LIMIT, dropped).await?;
-    assert_eq!(weir.log().matches("spans were not taken").count(), 1, "{}", weir.log());
+    let log = weir.log();
+    let said: Vec<_> = log.lines().filter(|line| line.contains("spans were not taken")).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    assert!(said[0].contains("http://127.0.0.1:9/v1/traces") && said[0].contains("Connection refused"), "{}", said[0]);
     Ok(())
 }
 

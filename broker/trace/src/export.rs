@@ -3,6 +3,7 @@
 //! A thread, because the exporter's client blocks. What does not fit into the queue is dropped and counted, as is what the
 //! receiver does not take.
 
+use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ static EXPORTED: AtomicU64 = AtomicU64::new(0);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// A receiver that is away is said once in that time.
 const WARN_EVERY: Duration = Duration::from_secs(60);
+/// How long it may take to find out why it is away.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// How long the last spans may take to be sent when the process stops.
 pub(crate) const FLUSH_LIMIT: Duration = Duration::from_secs(3);
 
@@ -51,7 +54,7 @@ impl Exporter {
     pub(crate) fn start(settings: &Settings, resource: Resource) -> Result<Self, SettingsError> {
         let (queue, waiting) = sync_channel(settings.queue_spans_max);
         let (made, is_made) = sync_channel(1);
-        let (batch_max, every) = (settings.batch_spans_max, settings.export_every);
+        let (batch_max, every, address) = (settings.batch_spans_max, settings.export_every, settings.address.clone());
         let run = move || {
             // One that was installed before is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -61,7 +64,7 @@ impl Exporter {
                 Ok(mut exporter) => {
                     exporter.set_resource(&resource);
                     let _ = made.send(Ok(()));
-                    send_all(&exporter, &waiting, batch_max, every);
+                    send_all(&exporter, &address, &waiting, batch_max, every);
                 }
                 Err(error) => drop(made.send(Err(error.to_string()))),
             }
@@ -109,6 +112,7 @@ impl SpanProcessor for Exporter {
 
 fn send_all(
     exporter: &opentelemetry_otlp::SpanExporter,
+    address: &str,
     waiting: &Receiver<Message>,
     batch_max: usize,
     every: Duration,
@@ -126,7 +130,7 @@ fn send_all(
             Err(RecvTimeoutError::Disconnected) => return,
         }
         if batch.len() >= batch_max || flushed.is_some() || Instant::now() >= due {
-            send(exporter, std::mem::take(&mut batch), &mut warned);
+            send(exporter, address, std::mem::take(&mut batch), &mut warned);
             due = Instant::now() + every;
         }
         if let Some(done) = flushed {
@@ -135,7 +139,12 @@ fn send_all(
     }
 }
 
-fn send(exporter: &opentelemetry_otlp::SpanExporter, batch: Vec<SpanData>, warned: &mut Option<Instant>) {
+fn send(
+    exporter: &opentelemetry_otlp::SpanExporter,
+    address: &str,
+    batch: Vec<SpanData>,
+    warned: &mut Option<Instant>,
+) {
     if batch.is_empty() {
         return;
     }
@@ -147,9 +156,30 @@ fn send(exporter: &opentelemetry_otlp::SpanExporter, batch: Vec<SpanData>, warne
         Err(error) => {
             DROPPED.fetch_add(count, Ordering::Relaxed);
             if warned.is_none_or(|at| at.elapsed() > WARN_EVERY) {
-                warn!(%error, spans = count, "spans were not taken: they are lost (OTEL_EXPORTER_OTLP_ENDPOINT)");
+                let cause = unreachable(address).unwrap_or_else(|| error.to_string());
+                warn!(
+                    address,
+                    cause,
+                    spans = count,
+                    "spans were not taken: they are lost (OTEL_EXPORTER_OTLP_ENDPOINT)"
+                );
                 *warned = Some(Instant::now());
             }
         }
     }
+}
+
+/// Why nobody is there; the exporter's own error does not say.
+fn unreachable(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let port = if scheme == "https" { 443 } else { 80 };
+    let place = if has_port { authority.to_owned() } else { format!("{authority}:{port}") };
+    let found = place.to_socket_addrs().map_err(|error| error.to_string());
+    let reached = found.and_then(|mut found| {
+        let found = found.next().ok_or_else(|| "the name has no address".to_owned())?;
+        TcpStream::connect_timeout(&found, CONNECT_LIMIT).map_err(|error| error.to_string())
+    });
+    reached.err()
 }

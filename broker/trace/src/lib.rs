@@ -150,7 +150,7 @@ fn told(tracer: &SdkTracer, work: Work) -> Option<SpanContext> {
     context.is_sampled().then_some(context)
 }
 
-/// The context that a record's headers carry, where it is one that is kept.
+/// The context that a record's headers carry. Whether it is kept is in it: what follows is, under a sampler that asks its parent.
 pub fn context_of<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<SpanContext> {
     let tracing = TRACING.get()?;
     let mut found = Headers::default();
@@ -164,7 +164,7 @@ pub fn context_of<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) ->
     }
     let context = tracing.propagator.extract_with_context(&Context::new(), &found);
     let context = context.span().span_context().clone();
-    context.is_sampled().then_some(context)
+    context.is_valid().then_some(context)
 }
 
 #[derive(Default)]

@@ -6,6 +6,13 @@ use std::time::Duration;
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+const SAMPLERS: &str =
+    "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio";
+/// Where the specification has the receiver.
+const ADDRESS: &str = "http://localhost:4318";
+const PATH: &str = "v1/traces";
 const PROTOCOL: &str = "http/protobuf";
 
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +21,8 @@ pub enum SettingsError {
     Choice { name: &'static str, value: String, choices: &'static str },
     #[error("{name}={value} is not a number above 0")]
     Number { name: &'static str, value: String },
+    #[error("{name}={value} is not a ratio from 0 to 1")]
+    Ratio { name: &'static str, value: String },
     #[error("traces cannot be sent: {0} (see OTEL_EXPORTER_OTLP_ENDPOINT)")]
     Exporter(String),
 }
@@ -21,6 +30,8 @@ pub enum SettingsError {
 /// The specification's defaults, and its names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
+    /// Where spans go, for whoever reads the log: without user and password.
+    pub(crate) address: String,
     /// `OTEL_BSP_MAX_QUEUE_SIZE`
     pub(crate) queue_spans_max: usize,
     /// `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`
@@ -50,6 +61,16 @@ impl Settings {
                 return Err(SettingsError::Choice { name, value, choices: PROTOCOL });
             }
         }
+        // The SDK reads these itself, and takes its default for what it does not know.
+        if let Some(value) = get(SAMPLER).filter(|value| !SAMPLERS.split(", ").any(|known| known == value)) {
+            return Err(SettingsError::Choice { name: SAMPLER, value, choices: SAMPLERS });
+        }
+        if let Some(value) = get(SAMPLER_ARGUMENT)
+            && get(SAMPLER).is_some_and(|sampler| sampler.ends_with("traceidratio"))
+            && !value.parse().is_ok_and(|ratio: f64| (0.0..=1.0).contains(&ratio))
+        {
+            return Err(SettingsError::Ratio { name: SAMPLER_ARGUMENT, value });
+        }
         let number = |name: &'static str, default: usize| match get(name) {
             None => Ok(default),
             Some(value) => match value.parse() {
@@ -58,11 +79,22 @@ impl Settings {
             },
         };
         Ok(Some(Self {
+            address: address(get(ENDPOINTS[1]), get(ENDPOINTS[0]).as_deref()),
             queue_spans_max: number("OTEL_BSP_MAX_QUEUE_SIZE", 2048)?,
             batch_spans_max: number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)?,
             export_every: Duration::from_millis(number("OTEL_BSP_SCHEDULE_DELAY", 5000)? as u64),
         }))
     }
+}
+
+/// As the exporter finds it.
+fn address(of_traces: Option<String>, of_all: Option<&str>) -> String {
+    let of_all = || format!("{}/{PATH}", of_all.unwrap_or(ADDRESS).trim_end_matches('/'));
+    let address = of_traces.unwrap_or_else(of_all);
+    let Some((scheme, rest)) = address.split_once("://") else { return address };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}/{path}")
 }
 
 #[cfg(test)]
@@ -95,5 +127,23 @@ mod tests {
         assert_eq!(error, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not one of http/protobuf");
         let error = read(&[("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_BSP_MAX_QUEUE_SIZE", "0")]).unwrap_err();
         assert_eq!(error, "OTEL_BSP_MAX_QUEUE_SIZE=0 is not a number above 0");
+        let error = read(&[("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_TRACES_SAMPLER", "bogus")]).unwrap_err();
+        assert!(error.starts_with("OTEL_TRACES_SAMPLER=bogus is not one of always_on, "), "{error}");
+        let ratio = |argument| {
+            let sampler = ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio");
+            read(&[("OTEL_TRACES_EXPORTER", "otlp"), sampler, ("OTEL_TRACES_SAMPLER_ARG", argument)])
+        };
+        assert_eq!(ratio("10%").unwrap_err(), "OTEL_TRACES_SAMPLER_ARG=10% is not a ratio from 0 to 1");
+        assert!(ratio("1.5").is_err() && ratio("0.01").is_ok());
+    }
+
+    #[test]
+    fn the_address_is_known_and_no_password_with_it() {
+        let address =
+            |variable: (&str, &str)| read(&[("OTEL_TRACES_EXPORTER", "otlp"), variable]).unwrap().unwrap().address;
+        assert_eq!(address(("", "")), "http://localhost:4318/v1/traces");
+        let (all, traces) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+        assert_eq!(address((all, "https://u:secret@c:4318/")), "https://c:4318/v1/traces");
+        assert_eq!(address((traces, "http://c:4318/otlp/x")), "http://c:4318/otlp/x");
     }
 }

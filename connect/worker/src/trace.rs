@@ -18,10 +18,11 @@ const BATCH_RECORDS_MAX: usize = 64;
 /// And of all batches until the sink is flushed.
 const PROCESSING_MAX: usize = 1024;
 
-fn work(verb: &str, topic: &str, kind: SpanKind, began: SystemTime, ended: SystemTime) -> Work {
+fn work(verb: &'static str, topic: &str, kind: SpanKind, began: SystemTime, ended: SystemTime) -> Work {
     Work::new(format!("{verb} {topic}"), kind, began, ended)
         .with("messaging.system", "kafka")
-        .with("messaging.operation.name", verb.to_owned())
+        .with("messaging.operation.name", verb)
+        .with("messaging.operation.type", verb)
         .with("messaging.destination.name", topic.to_owned())
 }
 
@@ -91,8 +92,12 @@ pub(crate) fn processing(records: &[SinkRecord]) -> Vec<Processing> {
     }
     let began = SystemTime::now();
     let traced = records.iter().filter_map(|record| Some((of_headers(&record.record.headers)?, record)));
-    let traced = traced.take(BATCH_RECORDS_MAX);
+    let mut traced: Vec<_> = traced.collect();
+    // Those that are most likely kept first.
+    traced.sort_by_key(|(context, _)| !context.is_sampled());
     traced
+        .into_iter()
+        .take(BATCH_RECORDS_MAX)
         .map(|(context, record)| Processing { context, topic: Arc::clone(&record.origin.topic), began, put: None })
         .collect()
 }

@@ -94,6 +94,9 @@ impl Told {
         if let Some(topic) = self.trace.topic.get() {
             work = work.with("messaging.destination.name", topic.to_string());
         }
+        if let Some(operation) = operation(self.api) {
+            work = work.with("messaging.operation.name", operation).with("messaging.operation.type", operation);
+        }
         work.error = self.error.clone().map(Into::into);
         let told = if keeps { record_always(work) } else { record(work) };
         let Some(context) = told else { return };
@@ -118,5 +121,48 @@ impl Told {
         let queued = self.times.started.saturating_duration_since(self.times.received);
         let worked = if waits { self.times.local } else { self.times.ready - self.times.started };
         queued + worked >= SLOW
+    }
+}
+
+/// OpenTelemetry's word for what a client does with records.
+fn operation(api: &ApiSpec) -> Option<&'static str> {
+    match api.key {
+        key if key == spec::PRODUCE.key => Some("send"),
+        key if key == spec::FETCH.key => Some("receive"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Poll, Waker};
+
+    use weir_trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, current};
+
+    use super::super::{Answer, Reply};
+    use super::*;
+    use crate::metrics::{Bounds, Level, Metrics};
+
+    #[test]
+    fn a_request_is_worked_on_within_its_trace_from_when_that_is_found_until_it_waits() {
+        let metrics = Metrics::new(Bounds { level: Level::Topic, series_max: 10 }).unwrap();
+        let trace: Arc<RequestTrace> = Arc::default();
+        let context =
+            SpanContext::new(TraceId::from(1), SpanId::from(2), TraceFlags::default(), true, TraceState::default());
+        let found = Arc::clone(&trace);
+        let handling = Box::pin(async move {
+            assert_eq!(current(), None);
+            found.context.set(context.clone()).unwrap();
+            assert_eq!(current(), Some(context.clone()));
+            tokio::task::yield_now().await;
+            assert_eq!(current(), Some(context));
+            Ok(Reply::None)
+        });
+        let answer = Answer::new(handling, Instant::now(), metrics.api(&spec::PRODUCE), Some((&spec::PRODUCE, trace)));
+        let mut answer = std::pin::pin!(answer);
+        let mut task = std::task::Context::from_waker(Waker::noop());
+        assert!(answer.as_mut().poll(&mut task).is_pending());
+        assert_eq!(current(), None, "others are polled on this thread");
+        assert!(matches!(answer.as_mut().poll(&mut task), Poll::Ready(Ok(_))));
     }
 }

@@ -108,7 +108,7 @@ impl RowEncoder {
     }
 
     /// A value that is nothing for its column; `of` says whose.
-    fn misfit(&self, of: &str, column: usize, error: impl ToString) -> ConnectError {
+    fn misfit(&self, of: &str, column: usize, error: &impl ToString) -> ConnectError {
         let column = described(&self.layout.table.columns[column]);
         ConnectError::record(format!("{of}{column}: the value does not fit")).quoting(error.to_string())
     }
@@ -136,7 +136,7 @@ impl RowEncoder {
             scalar::raw_json(kind, &document, out);
             Ok(())
         });
-        set.map_err(|e| self.misfit("", index, e))
+        set.map_err(|e| self.misfit("", index, &e))
     }
 
     /// A value that is not an object, into the column for such.
@@ -149,7 +149,7 @@ impl RowEncoder {
             )));
         };
         let put = payload_into(value, kind, index, &mut self.fields);
-        put.map_err(|e| self.misfit("", index, e))
+        put.map_err(|e| self.misfit("", index, &e))
     }
 
     /// The columns that the key gives.
@@ -162,12 +162,12 @@ impl RowEncoder {
                 let integers = [(1, i64::from(record.origin.partition)), (2, record.offset)];
                 if let (column, Some(kind)) = kind(0) {
                     let set = self.fields.set(column, |out| scalar::text(kind, &record.origin.topic, out));
-                    set.map_err(|e| self.misfit(KEY, column, e))?;
+                    set.map_err(|e| self.misfit(KEY, column, &e))?;
                 }
                 for (place, number) in integers {
                     if let (column, Some(kind)) = kind(place) {
                         let set = self.fields.set(column, |out| scalar::integer(kind, number, out));
-                        set.map_err(|e| self.misfit(KEY, column, e))?;
+                        set.map_err(|e| self.misfit(KEY, column, &e))?;
                     }
                 }
                 Ok(())
@@ -191,18 +191,18 @@ impl RowEncoder {
                 for (column, kind) in columns {
                     if let Some(value) = object.get(&self.layout.table.columns[column].name) {
                         let put = tree_into(value, kind, column, &mut self.fields);
-                        put.map_err(|e| self.misfit(KEY, column, e))?;
+                        put.map_err(|e| self.misfit(KEY, column, &e))?;
                     }
                 }
                 Ok(())
             }
             (Some(value), [(column, kind)]) => {
                 let put = tree_into(&value, kind, *column, &mut self.fields);
-                put.map_err(|e| self.misfit(KEY, *column, e))
+                put.map_err(|e| self.misfit(KEY, *column, &e))
             }
             (None, [(column, kind)]) => {
                 let put = payload_into(key, kind, *column, &mut self.fields);
-                put.map_err(|e| self.misfit(KEY, *column, e))
+                put.map_err(|e| self.misfit(KEY, *column, &e))
             }
             _ => Err(ConnectError::record(format!(
                 "the record's key is not an object with the {} fields of pk.fields",

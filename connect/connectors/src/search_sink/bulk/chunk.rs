@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 use weir_connect_api::SinkRecord;
 use weir_search::{Action, Document};
+use weir_trace::{SpanContext, context_of};
 
 /// A document in a body.
 #[derive(Debug)]
@@ -51,6 +52,19 @@ impl Building {
     /// `None` if there is nothing in it.
     pub(super) fn seal(self) -> Option<Chunk> {
         (!self.items.is_empty()).then(|| Chunk { items: self.items, body: self.body.into() })
+    }
+}
+
+impl Chunk {
+    /// That of the first record which has one.
+    pub(super) fn trace(&self) -> Option<SpanContext> {
+        if !weir_trace::is_on() {
+            return None;
+        }
+        self.items.iter().find_map(|item| {
+            let headers = &item.record.record.headers;
+            context_of(headers.iter().filter_map(|header| Some((&*header.key, header.value.as_deref()?))))
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 use weir_connect_api::{ConnectError, ErrorClass};
+use weir_trace::{SpanContext, TRACEPARENT, traceparent};
 
 use super::reply::{self, Outcome};
 use crate::search_sink::config::{Authorization, Servers};
@@ -60,10 +61,15 @@ impl Client {
         Ok(format!("{product} {version}, cluster {}", about["cluster_name"].as_str().unwrap_or("without a name")))
     }
 
-    pub(super) async fn bulk(&self, body: Bytes) -> Sent {
+    /// `trace` is that of a record in it, to go on in the server.
+    pub(super) async fn bulk(&self, body: Bytes, trace: Option<SpanContext>) -> Sent {
         let mut url = self.url("_bulk");
         url.set_query(Some("filter_path=items.*.status,items.*.error"));
         let request = self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-ndjson");
+        let request = match trace {
+            Some(trace) => request.header(TRACEPARENT, traceparent(&trace)),
+            None => request,
+        };
         let request = if self.servers.compresses {
             match compressed(&body) {
                 Ok(compressed) => request.header(CONTENT_ENCODING, "gzip").body(compressed),

@@ -97,7 +97,7 @@ impl BulkSink {
                     let client = Arc::clone(&self.client);
                     self.under_way.spawn(async move {
                         let started = Instant::now();
-                        let sent = client.bulk(chunk.body.clone()).await;
+                        let sent = client.bulk(chunk.body.clone(), chunk.trace()).await;
                         (chunk, sent, started.elapsed())
                     });
                 }
