@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::rest::Rest;
 use crate::args::OutputFormat;
-use crate::output::{Colour, Listing, clear_screen, print_json};
+use crate::output::{Colour, Listing, clear_screen, print_json, print_text};
 
 /// Between two looks of `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -110,7 +110,11 @@ fn partitions(answer: &Json) -> anyhow::Result<()> {
     ])
     .painted("status", Colour::of_lag_status)
     .painted("lost", Colour::of_failures);
-    for partition in answer["partitions"].as_array().context("the broker's answer has no partitions")? {
+    let partitions = answer["partitions"].as_array().context("the broker's answer has no partitions")?;
+    if partitions.is_empty() {
+        return print_text(&without_commits(answer));
+    }
+    for partition in partitions {
         listing.row(vec![
             partition["topic"].clone(),
             partition["partition"].clone(),
@@ -125,6 +129,13 @@ fn partitions(answer: &Json) -> anyhow::Result<()> {
         ]);
     }
     listing.print(OutputFormat::Table)
+}
+
+/// In words, where a table would be empty.
+fn without_commits(answer: &Json) -> String {
+    let (group, members) =
+        (answer["group"].as_str().unwrap_or_default(), answer["members"].as_u64().unwrap_or_default());
+    format!("{group} has committed nothing, so there is no lag to show; its members: {members}\n")
 }
 
 /// An error if a group is not OK.
@@ -167,4 +178,15 @@ fn percent_encoded(name: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     name.bytes().map(encoded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_without_commits_is_said_to_have_none() {
+        let said = without_commits(&json!({"group": "billing", "members": 2, "partitions": []}));
+        assert_eq!(said, "billing has committed nothing, so there is no lag to show; its members: 2\n");
+    }
 }
