@@ -2,15 +2,18 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use weir_tests::wait::wait_until;
 use weir_tests::weir::Weir;
 
 const ROUNDS: usize = 60;
 const RESIDENT_GROWTH_MAX_BYTES: u64 = 200 << 20;
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const FDS_LEFT: u64 = 20;
 
 #[tokio::test]
 async fn garbage_on_any_port_harms_nobody_else() -> Result<()> {
@@ -29,6 +32,34 @@ async fn garbage_on_any_port_harms_nobody_else() -> Result<()> {
     }
     let grown = resident_bytes(id)?.saturating_sub(before);
     ensure!(grown < RESIDENT_GROWTH_MAX_BYTES, "{} MiB more after garbage", grown >> 20);
+    Ok(())
+}
+
+#[tokio::test]
+async fn health_is_answered_while_no_file_descriptor_is_left() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let weir = Weir::up(folder.path(), &[], "").await?;
+    let id = weir.id().context("weir runs")?;
+    let open = std::fs::read_dir(format!("/proc/{id}/fd"))?.count() as u64;
+    let limit = Rlimit { current: Some(open + FDS_LEFT), maximum: Some(open + FDS_LEFT) };
+    prlimit(Pid::from_raw(id.cast_signed()), Resource::Nofile, limit)?;
+    let held: Vec<TcpStream> =
+        (0..FDS_LEFT * 4).filter_map(|_| TcpStream::connect(("127.0.0.1", weir.ports.kafka)).ok()).collect();
+    let starved = async || weir.log().contains("cannot accept a connection");
+    wait_until("no descriptor to be left", ANSWER_LIMIT, starved).await?;
+    for _ in 0..5 {
+        let mut probe = TcpStream::connect(("127.0.0.1", weir.ports.http))?;
+        probe.set_read_timeout(Some(ANSWER_LIMIT))?;
+        probe.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        probe.read_to_string(&mut answer)?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let since = Instant::now();
+    wait_until("some tries more", ANSWER_LIMIT, async || since.elapsed() > Duration::from_secs(1)).await?;
+    let log = weir.log();
+    ensure!(log.matches("cannot accept a connection").count() == 1, "{log}");
+    drop(held);
     Ok(())
 }
 

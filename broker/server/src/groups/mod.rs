@@ -114,6 +114,11 @@ impl Groups {
         Ok(&shards[index])
     }
 
+    /// Whether the partition that would tell of the group is not read yet.
+    fn is_loading(&self, group: &str) -> bool {
+        self.shard(group).is_ok_and(|shard| shard.is_loading())
+    }
+
     async fn ask<T>(
         &self,
         group: &Arc<str>,

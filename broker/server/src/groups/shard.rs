@@ -97,6 +97,10 @@ impl Shard {
         }
     }
 
+    pub(super) fn is_loading(&self) -> bool {
+        matches!(self.core().phase, Phase::Loading)
+    }
+
     fn now(&self) -> Now {
         Now { monotonic: self.started.elapsed(), wall_ms: now_ms() }
     }

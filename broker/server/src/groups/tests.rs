@@ -261,6 +261,7 @@ async fn while_a_partition_is_read_its_groups_are_told_to_wait() {
         let _reading = log.reading.lock().unwrap();
         groups.open(1);
         assert_eq!(groups.read("g", |_| ()), Err(GroupError::CoordinatorLoading));
+        assert!(groups.is_loading("g"));
         assert_eq!(groups.read_all(|_| ()), Err(GroupError::CoordinatorLoading));
         let answer = groups.commit(commit_of("g", 0, 1, "")).now_or_never();
         assert_eq!(answer, Some(Err(GroupError::CoordinatorLoading)), "answered at once");
@@ -268,6 +269,7 @@ async fn while_a_partition_is_read_its_groups_are_told_to_wait() {
     while groups.read_all(|_| ()) == Err(GroupError::CoordinatorLoading) {
         tokio::task::yield_now().await;
     }
+    assert!(!groups.is_loading("g"));
     assert_eq!(groups.commit(commit_of("g", 0, 1, "")).await, Ok(vec![Ok(())]));
     groups.stop().await;
 }

@@ -1,7 +1,9 @@
 //! What strangers may take of the HTTP server: so many connections, and so much time.
 //!
 //! An exchange, from the first byte of a request until the last of its answer is taken, has a deadline: who sends or reads a
-//! byte a second is cut off. So has a connection on which nothing happens.
+//! byte a second is cut off. So has a connection on which nothing happens. And whoever comes gets a place: while all are taken,
+//! a connection of the address that has most of them makes way ([`places`]). When the process has no file descriptors left, one
+//! that was kept in reserve lets the next one in.
 
 use std::future::Future;
 use std::io;
@@ -14,12 +16,13 @@ use std::time::Duration;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::warn;
 use weir_repeats::Repeats;
 
-/// Connections that are served at once; others wait in the system's queue until one ends.
+use super::places::{Place, Places};
+
+/// Connections that are served at once.
 const CONNECTIONS_MAX: usize = 256;
 /// Longer than Prometheus waits for a scrape.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
@@ -46,13 +49,14 @@ impl Default for Limits {
 /// A listener whose connections are guarded.
 pub(super) struct Guarded {
     socket: TcpListener,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     limits: Limits,
 }
 
 impl Guarded {
-    pub(super) fn new(socket: TcpListener, limits: Limits) -> Self {
-        Self { socket, places: Arc::new(Semaphore::new(limits.connections_max)), limits }
+    /// All listeners share the places.
+    pub(super) fn new(socket: TcpListener, places: &Arc<Places>, limits: Limits) -> Self {
+        Self { socket, places: Arc::clone(places), limits }
     }
 }
 
@@ -62,15 +66,19 @@ impl Listener for Guarded {
 
     async fn accept(&mut self) -> (GuardedStream, SocketAddr) {
         loop {
-            // Never closed: there is always a place some time.
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { std::future::pending().await };
             match self.socket.accept().await {
-                Ok((stream, peer)) => return (GuardedStream::new(stream, place, self.limits), peer),
+                Ok((stream, peer)) => {
+                    let place = self.places.take(peer.ip().to_canonical()).await;
+                    return (GuardedStream::new(stream, place, self.limits), peer);
+                }
                 Err(error) => {
                     if let Some(suppressed) = NOT_ACCEPTED.say(()) {
                         warn!(%error, suppressed, "cannot accept an HTTP connection");
                     }
-                    sleep(ACCEPT_PAUSE).await;
+                    if !self.places.give_reserve() {
+                        self.places.make_way(Instant::now());
+                        sleep(ACCEPT_PAUSE).await;
+                    }
                 }
             }
         }
@@ -89,36 +97,34 @@ pub(super) struct GuardedStream {
     is_exchanging: bool,
     /// Since the exchange began: a flush before the answer ends nothing.
     has_written: bool,
-    _place: OwnedSemaphorePermit,
+    /// Given back after the connection is closed.
+    place: Place,
 }
 
 impl GuardedStream {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit, limits: Limits) -> Self {
-        Self {
-            stream,
-            limits,
-            deadline: Box::pin(sleep(limits.idle)),
-            is_exchanging: false,
-            has_written: false,
-            _place: place,
-        }
+    fn new(stream: TcpStream, place: Place, limits: Limits) -> Self {
+        Self { stream, limits, deadline: Box::pin(sleep(limits.idle)), is_exchanging: false, has_written: false, place }
     }
 
     fn exchanging(&mut self, is_exchanging: bool) {
         if self.is_exchanging != is_exchanging {
             (self.is_exchanging, self.has_written) = (is_exchanging, false);
             let limit = if is_exchanging { self.limits.exchange } else { self.limits.idle };
-            self.deadline.as_mut().reset(Instant::now() + limit);
+            let now = Instant::now();
+            self.deadline.as_mut().reset(now + limit);
+            self.place.exchanging(is_exchanging, now);
         }
     }
 
-    /// `polled`, unless it is not ready and the deadline is over.
+    /// `polled`, unless it is not ready and the deadline is over, or the place is another's.
     fn in_time<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_pending() && self.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the HTTP connection made too little progress",
-            )));
+            let message = "the HTTP connection made too little progress";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)));
+        }
+        if polled.is_pending() && self.place.is_lost(cx) {
+            let message = "the HTTP connection made way for another";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, message)));
         }
         polled
     }

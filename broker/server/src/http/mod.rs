@@ -1,13 +1,14 @@
 //! The HTTP server: `/metrics`, `/metrics/compat`, `/health/live`, `/health/ready`, `/docs`, and whatever other parts of the process bring along. A
 //! process without a broker serves the same.
 //!
-//! [`guard`] bounds what a connection may take, [`scrapes`] what scrapes cost; [`docs`] are the manual.
+//! [`guard`] and [`places`] bound what connections may take, [`shared`] what work costs that takes long; [`docs`] are the manual.
 //!
-//! Never asks the broker anything that takes long: metrics are counters in memory, health is a flag.
+//! Its own thread only waits for sockets and answers at once: metrics are written, and groups looked at, on others.
 
 mod docs;
 mod guard;
-mod scrapes;
+mod places;
+mod shared;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use std::{io, thread};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,10 +30,11 @@ use tracing::error;
 use crate::config::listeners::parse_host_port;
 use crate::config::value::{boolean, elements};
 use crate::config::{ConfigError, Property, bad_value};
-use crate::metrics::{Compat, Computed, render};
+use crate::metrics::{Compat, Computed, render, runtime_alone};
 use crate::net::{BindError, listen};
 use guard::{Guarded, Limits};
-use scrapes::Scrapes;
+use places::Places;
+pub(crate) use shared::Shared;
 
 const KEY: &str = "http.listeners";
 const COMPAT_KEY: &str = "metrics.compat";
@@ -39,6 +42,8 @@ const COMPAT_OFF: &str = "metrics.compat is false in this process's configuratio
                           kafka_exporter and of Kafka's JMX metrics here. Weir's own are at /metrics.\n";
 /// How long answers under way may take when the process stops.
 const STOP_GRACE: Duration = Duration::from_secs(1);
+/// Threads for work that takes long: as many as there are kinds of it.
+const WORK_THREADS_MAX: usize = 4;
 
 /// Sockets that hold their ports but do not answer yet.
 pub struct BoundHttp {
@@ -59,9 +64,9 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Of a process without a broker.
+    /// Of a process without a broker. Must be called in the runtime that does its work.
     pub fn of(registry: Registry, compat: Option<Compat>) -> Self {
-        Self { registry, computed: Computed::default(), compat }
+        Self { registry, computed: runtime_alone(), compat }
     }
 }
 
@@ -106,26 +111,22 @@ impl BoundHttp {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
-        let (native, compat) = (Scrapes::default(), Scrapes::default());
-        let Shown { registry, computed, compat: compat_names } = shown;
+        let Shown { registry, computed, compat } = shown;
+        let native = page(move || render(&registry, &computed));
+        let compat = match compat {
+            Some(names) => get(scrape).with_state(page(move || names.render())),
+            None => get(compat_off),
+        };
         let app = Router::new()
-            .route("/metrics", get(native.answers()))
-            .route("/metrics/compat", if compat_names.is_some() { get(compat.answers()) } else { get(compat_off) })
+            .route("/metrics", get(scrape).with_state(native))
+            .route("/metrics/compat", compat)
             .route("/health/live", get(|| async { "ok\n" }))
             .merge(Router::new().route("/health/ready", get(ready)).with_state(is_ready))
             .merge(docs::router())
             .merge(extra);
         let (stop, token) = (stop.clone(), tasks.token());
-        let scrapes = async move {
-            let compat = async {
-                if let Some(names) = compat_names {
-                    compat.serve(|| names.render()).await;
-                }
-            };
-            tokio::join!(native.serve(|| render(&registry, &computed)), compat);
-        };
         let run = move || {
-            if let Err(error) = run(self.sockets, &app, limits, scrapes, &stop) {
+            if let Err(error) = run(self.sockets, &app, limits, &stop) {
                 error!(%error, "the HTTP server has ended: no metrics, no health");
             }
             drop(token);
@@ -137,20 +138,15 @@ impl BoundHttp {
 }
 
 /// Serves until `stop`, then for a short grace.
-fn run(
-    sockets: Vec<TcpListener>,
-    app: &Router,
-    limits: Limits,
-    scrapes: impl Future<Output = ()> + Send + 'static,
-    stop: &CancellationToken,
-) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+fn run(sockets: Vec<TcpListener>, app: &Router, limits: Limits, stop: &CancellationToken) -> io::Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.max_blocking_threads(WORK_THREADS_MAX).enable_all().build()?;
+    let places = Places::new(limits.connections_max);
     runtime.block_on(async {
-        tokio::spawn(scrapes);
         let servers = TaskTracker::new();
         for socket in sockets {
             // From the runtime that bound it to this one.
-            let guarded = Guarded::new(TcpListener::from_std(socket.into_std()?)?, limits);
+            let guarded = Guarded::new(TcpListener::from_std(socket.into_std()?)?, &places, limits);
             let served = axum::serve(guarded, app.clone()).with_graceful_shutdown(stop.clone().cancelled_owned());
             servers.spawn(served.into_future());
         }
@@ -160,6 +156,25 @@ fn run(
         let _ = tokio::time::timeout(STOP_GRACE, servers.wait()).await;
         Ok(())
     })
+}
+
+/// A page of metrics, or why there is none.
+type Page = Result<Bytes, String>;
+
+/// Written once for all that wait for it.
+fn page(write: impl Fn() -> Result<Vec<u8>, prometheus::Error> + Send + Sync + 'static) -> Shared<(), Page> {
+    Shared::new(move |asked| {
+        let page = write().map(Bytes::from).map_err(|error| error.to_string());
+        vec![page; asked.len()]
+    })
+}
+
+async fn scrape(State(page): State<Shared<(), Page>>) -> Response {
+    match page.ask(()).await {
+        Some(Ok(text)) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the page was not written\n").into_response(),
+    }
 }
 
 async fn compat_off() -> (StatusCode, &'static str) {

@@ -69,8 +69,15 @@ async fn it_answers_while_the_runtime_that_started_it_is_busy() {
     assert_eq!(answered.join().unwrap(), "HTTP/1.1 200 OK");
 }
 
+#[tokio::test]
+async fn a_process_without_a_broker_tells_of_its_runtime() {
+    let (address, _stop) = serving(Limits::default(), Registry::new()).await;
+    let page = answer(address, "/metrics").await;
+    assert!(page.contains("\nweir_runtime_workers 1\n") && page.contains("\nweir_network_idle_ratio "), "{page}");
+}
+
 /// Takes its time, and counts how often it was asked.
-struct Slow(Arc<AtomicUsize>);
+struct Slow(Arc<AtomicUsize>, Duration);
 
 impl Collector for Slow {
     fn desc(&self) -> Vec<&Desc> {
@@ -79,7 +86,7 @@ impl Collector for Slow {
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(self.1);
         let gauge = prometheus::Gauge::new("weir_broker_state", "A state.").unwrap();
         gauge.collect()
     }
@@ -88,12 +95,54 @@ impl Collector for Slow {
 #[tokio::test]
 async fn a_hundred_scrapes_at_once_cost_as_much_as_a_few() {
     let (registry, count) = (Registry::new(), Arc::new(AtomicUsize::new(0)));
-    registry.register(Box::new(Slow(Arc::clone(&count)))).unwrap();
+    registry.register(Box::new(Slow(Arc::clone(&count), Duration::from_millis(50)))).unwrap();
     let (address, _stop) = serving(Limits::default(), registry).await;
     let answers = futures::future::join_all((0..100).map(|_| answer(address, "/metrics"))).await;
     assert!(answers.iter().all(|answer| answer.contains("weir_broker_state 0")));
     let renderings = count.load(Ordering::Relaxed);
     assert!(renderings <= 10, "{renderings} renderings");
+}
+
+#[tokio::test]
+async fn health_is_answered_while_metrics_are_written() {
+    let (registry, count) = (Registry::new(), Arc::default());
+    registry.register(Box::new(Slow(Arc::clone(&count), Duration::from_secs(3)))).unwrap();
+    let (address, _stop) = serving(Limits::default(), registry).await;
+    let scrape = tokio::spawn(async move { status(address, "/metrics").await });
+    while count.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(status(address, path).await, "HTTP/1.1 200 OK");
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(scrape.await.unwrap(), "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn whoever_comes_is_answered_however_many_hold_connections() {
+    let few = Limits { connections_max: 8, ..Limits::default() };
+    let (address, _stop) = serving(few, Registry::new()).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(TcpStream::connect(address).await.unwrap());
+    }
+    // Half of them have begun a request, which they never end.
+    for stream in held.iter_mut().step_by(2) {
+        stream.write_all(b"GET /metrics HTT").await.unwrap();
+    }
+    let began = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(status(address, "/health/live").await, "HTTP/1.1 200 OK");
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let mut closed = 0;
+    for stream in &mut held {
+        let read = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut [0])).await;
+        closed += usize::from(read.is_ok());
+    }
+    assert_eq!(closed, 1, "each that came took the place of the one before");
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ pub(crate) use exposition::render;
 pub use process::register as register_process;
 pub(crate) use requests::ApiMetrics;
 pub(crate) use rows::{Computed, Rows};
+pub(crate) use runtime::alone as runtime_alone;
 pub(crate) use topics::TopicMetrics;
 
 use requests::RequestFamilies;

@@ -1,12 +1,12 @@
 //! The threads that do the work. Weir has one pool of them for sockets and requests, where Kafka has two: both idle
 //! ratios are of the same threads.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::{Bounds, Computed, Rows};
+use super::{Bounds, Computed, Level, Rows};
 
 /// Ratios are over at least so long; who scrapes more often sees the last one again.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
@@ -15,6 +15,13 @@ const WINDOW_MIN: Duration = Duration::from_secs(1);
 pub(super) fn add(computed: &Computed) {
     let threads = Threads::current();
     computed.add(move || rows(Some(&threads)));
+}
+
+/// Of a process that computes nothing else. Must be called in the runtime that does its work.
+pub(crate) fn alone() -> Computed {
+    let computed = Computed::new(Bounds { level: Level::Cluster, series_max: 1 }, Arc::default());
+    add(&computed);
+    computed
 }
 
 /// All of them, empty.
