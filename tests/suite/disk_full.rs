@@ -38,6 +38,13 @@ async fn a_full_disk_stops_writers_only() -> Result<()> {
     let said = format!("{:#}", full.expect("48 MiB cannot hold 80"));
     assert!(said.contains("KAFKA_STORAGE_ERROR") || said.contains("disk"), "{said}");
 
+    // Each further try would be a line on the disk that is full.
+    for _ in 0..20 {
+        let _ = produce("second");
+    }
+    let log = weir.log();
+    assert_eq!(log.matches("an append failed").count(), 1, "{log}");
+
     let first = kafka("kafka-get-offsets", &["--topic", "first"])?;
     assert_eq!(first.trim(), "first:0:10000", "reading goes on");
     kafka("kafka-topics", &["--delete", "--topic", "second"])?;
