@@ -15,9 +15,9 @@ use crate::{Fault, fault};
 
 const LOG_BYTES: u64 = 256 << 20;
 const INDEX_BYTES: u64 = 128 << 20;
-/// A disk is held up for so long, then for a moment not. As long as thresholds ask for, which are of real disks and are not
+/// A disk is held up for so long, so that a scrape sees it each time, then for a moment not. As long as thresholds ask for, which are of real disks and are not
 /// divided as the rules' windows are.
-const HOLD: Duration = Duration::from_millis(1_500);
+const HOLD: Duration = Duration::from_millis(2_000);
 const RELEASE: Duration = Duration::from_millis(1_500);
 /// An ApiVersions request: its length, API 18, version 0, correlation id 1, no client id.
 const SMALL_REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];

@@ -1,14 +1,42 @@
 //! A small file system that fills up: producers get a clear error, reading and deleting go on, and writing does too
 //! once there is room, without a restart.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Result;
 use weir_tests::clients::kafka_tool;
 use weir_tests::disk::SmallDisk;
+use weir_tests::http;
 use weir_tests::process::run;
 use weir_tests::wait::wait_until;
-use weir_tests::weir::{Weir, command};
+use weir_tests::weir::{Weir, command, free_port};
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_nobody() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (kafka, http) = (free_port()?, free_port()?);
+    let mut broker = command(&[
+        "broker",
+        "--set",
+        &format!("listeners=PLAINTEXT://127.0.0.1:{kafka}"),
+        "--set",
+        &format!("http.listeners=http://127.0.0.1:{http}"),
+        "--set",
+        &format!("log.dirs={}", folder.path().join("data").display()),
+    ])?;
+    let full = std::fs::File::options().write(true).open("/dev/full")?;
+    let mut broker = broker.stdout(Stdio::null()).stderr(full).spawn()?;
+    let serves = async || http::text(&format!("http://127.0.0.1:{http}/health/ready")).await.is_ok();
+    let ready = wait_until("the broker to serve", Duration::from_secs(30), serves).await;
+    let created = run(command(&["topics", "create", "t", "--bootstrap-server", &format!("127.0.0.1:{kafka}")])?);
+    let process = rustix::process::Pid::from_child(&broker);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM)?;
+    let status = broker.wait()?;
+    (ready?, created?);
+    assert!(status.success(), "{status}");
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_full_disk_stops_writers_only() -> Result<()> {

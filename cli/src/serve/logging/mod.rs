@@ -32,7 +32,8 @@ pub(super) fn init(format: LogFormat, level: &str) -> Result<Arc<Logging>, Confi
     EnvFilter::try_new(level).map_err(malformed)?;
     let levels = Levels::parse(level);
     let filter = EnvFilter::try_new(levels.directives()).map_err(malformed)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // What cannot be written is lost. To say so, too, on the same stderr, would panic.
+    let lines = tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(io::stderr);
     let reload: Reload = match format {
         LogFormat::Text => {
             let has_colours = has_colours();
