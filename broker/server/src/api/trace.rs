@@ -139,6 +139,7 @@ mod tests {
 
     use weir_trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, current};
 
+    use super::super::call::Handled;
     use super::super::{Answer, Reply};
     use super::*;
     use crate::metrics::{Bounds, Level, Metrics};
@@ -156,7 +157,7 @@ mod tests {
             assert_eq!(current(), Some(context.clone()));
             tokio::task::yield_now().await;
             assert_eq!(current(), Some(context));
-            Ok(Reply::None)
+            Ok(Handled { reply: Reply::None, error: None })
         });
         let answer = Answer::new(handling, Instant::now(), metrics.api(&spec::PRODUCE), Some((&spec::PRODUCE, trace)));
         let mut answer = std::pin::pin!(answer);
