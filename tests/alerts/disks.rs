@@ -22,7 +22,7 @@ impl Wave for Disks {
         fault("a tenth of the disk is left", "WeirDiskLow", "disk-low", "", 9.0),
         fault("producers fill the disk", "WeirDiskCritical", "disk-full", "", 15.0),
         fault("they go on producing", "WeirErrorBudgetFast", "disk-full", "Produce", 20.0),
-        fault("something else fills the disk, slowly", "WeirDiskFillsWithinDay", "disk-fills", "", 40.0),
+        fault("something else fills the disk, slowly", "WeirDiskFillsWithinDay", "disk-fills", "", 110.0),
     ];
 
     async fn set_up(stage: &mut Stage) -> Result<Self> {

@@ -26,7 +26,7 @@ impl Wave for Groups {
     const FAULTS: &'static [Fault] = &[
         fault("a consumer is ten minutes behind", "WeirGroupLagHigh", "groups", "high", 20.0),
         fault("a consumer is 45 minutes behind", "WeirGroupLagCritical", "groups", "critical", 55.0),
-        fault("a consumer falls behind little by little", "WeirGroupLagGrowing", "groups", "growing", 35.0),
+        fault("a consumer falls behind little by little", "WeirGroupLagGrowing", "groups", "growing", 100.0),
         fault("a member reads and never commits", "WeirConsumerStalled", "groups", "stalled", 15.0),
         fault("a consumer is stopped", "WeirConsumerGone", "groups", "gone", 18.0),
         fault("a group is set back", "WeirGroupRewound", "groups", GATHERED, 6.0),
@@ -58,9 +58,9 @@ impl Wave for Groups {
         consume(stage, "high", 10.0)?;
         consume(stage, "critical", 45.0)?;
         consume(stage, "risk", 18.0)?;
-        // From a minute and a half, up to less than what is wrong in itself.
+        // From a minute and a half, for more than an hour, up to less than what is wrong in itself.
         stage.now("groups", "growing");
-        stage.program("consume", "groups", &["growing", "growing", &seconds(1.5), "0.08", &seconds(4.2)])?;
+        stage.program("consume", "groups", &["growing", "growing", &seconds(1.5), "0.028", &seconds(4.3)])?;
         stage.now("groups", "storm");
         stage.program("storm", "groups", &["storm", "storm"])?;
         for group in ["stalled", "gone", "lost"] {

@@ -12,10 +12,16 @@ use weir_tests::weir::Weir;
 
 /// What `rate` in panels looks back over.
 pub(super) const RATE_SECONDS: u64 = 10;
+const OF_THREE: &str = "one of three answers, by how late it is: here it is much too late";
 /// Queries that have nothing to show here, by dashboard, panel and legend, and why.
-const EMPTY: [(&str, &str, &str, &str); 3] = [
+const EMPTY: [(&str, &str, &str, &str); 8] = [
+    ("weir-brokers", "Error budget", "{{instance}} {{api}}", "no request fails"),
+    ("weir-cluster", "Oldest unread record", "within the objective", OF_THREE),
+    ("weir-cluster", "Oldest unread record", "late", OF_THREE),
     ("weir-connect", "Dead letters and retries", "{{connector}}, retries", "no call had to be repeated"),
     ("weir-groups", "Groups", "to drain", "no group is a minute behind and catches up"),
+    ("weir-groups", "Oldest unread record", "within the objective", OF_THREE),
+    ("weir-groups", "Oldest unread record", "late", OF_THREE),
     ("weir-groups", "Time to drain", "{{group}}, {{topic}}", "no group is a minute behind and catches up"),
 ];
 

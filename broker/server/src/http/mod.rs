@@ -129,6 +129,8 @@ impl BoundHttp {
             if let Err(error) = run(self.sockets, &app, limits, &stop) {
                 error!(%error, "the HTTP server has ended: no metrics, no health");
             }
+            // What computes metrics holds on to the data folder: whoever waits may open it again.
+            drop(app);
             drop(token);
         };
         if let Err(error) = thread::Builder::new().name("weir-http".to_owned()).spawn(run) {

@@ -1,6 +1,7 @@
 //! A broker to test, and a client that sends exactly the bytes it is told to.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
-use prometheus::Registry;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -27,7 +27,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct TestBroker {
     pub(crate) broker: Broker,
     pub(crate) folder: TempDir,
-    registry: Registry,
 }
 
 impl TestBroker {
@@ -37,27 +36,30 @@ impl TestBroker {
 
     pub(crate) async fn start_on(fs: Fs, properties: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (broker, registry) = start_in(&folder, fs, properties).await;
-        Self { broker, folder, registry }
+        let broker = start_in(&folder, fs, properties).await;
+        Self { broker, folder }
     }
 
     /// Stops cleanly and starts again on the same folder.
     pub(crate) async fn restart(self, properties: &[(&str, &str)]) -> Self {
-        let Self { broker, folder, registry } = self;
+        let Self { broker, folder } = self;
         broker.shutdown().await;
-        // What computes metrics holds on to the folder.
-        drop(registry);
-        let (broker, registry) = start_in(&folder, Fs::default(), properties).await;
-        Self { broker, folder, registry }
+        let broker = start_in(&folder, Fs::default(), properties).await;
+        Self { broker, folder }
     }
 
     /// What a counter or gauge says, by the values of its labels.
     pub(crate) fn metric(&self, name: &str) -> BTreeMap<String, f64> {
-        let families = self.registry.gather();
-        let series = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
-        let values = series.map(|metric| {
-            let labels: Vec<&str> = metric.get_label().iter().map(|label| label.value()).collect();
-            (labels.join(" "), metric.get_counter().get_value() + metric.get_gauge().get_value())
+        let mut stream = std::net::TcpStream::connect(self.broker.http_addresses()[0]).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let series =
+            page.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| rest.starts_with(['{', ' ']));
+        let values = series.map(|series| {
+            let (labels, value) = series.rsplit_once(' ').unwrap();
+            let labels: Vec<&str> = labels.split('"').skip(1).step_by(2).collect();
+            (labels.join(" "), value.parse().unwrap())
         });
         values.collect()
     }
@@ -73,15 +75,14 @@ impl TestBroker {
     }
 }
 
-async fn start_in(folder: &TempDir, fs: Fs, properties: &[(&str, &str)]) -> (Broker, Registry) {
+async fn start_in(folder: &TempDir, fs: Fs, properties: &[(&str, &str)]) -> Broker {
     let mut config = BrokerConfig { fs, ..BrokerConfig::default() };
     let folder = folder.path().to_str().unwrap();
     let own = [("log.dirs", folder), ("listeners", "PLAINTEXT://localhost:0"), ("http.listeners", "localhost:0")];
     for (key, value) in own.iter().chain(properties) {
         config.properties.insert((*key).to_owned(), Property::new(*value, "test"));
     }
-    let registry = config.registry.clone();
-    (start(config).await.unwrap(), registry)
+    start(config).await.unwrap()
 }
 
 pub(crate) struct Client {

@@ -32,7 +32,7 @@ async fn bad_rows_are_reported_alone_and_the_others_are_written() {
     let reason = |offset| sink.reported().into_iter().find(|(o, _)| *o == offset).unwrap().1;
     assert!(reason(7).contains("23505"), "{}", reason(7));
     assert!(reason(21).contains("\"small\""), "{}", reason(21));
-    assert!(reason(70).contains("column \"id\" (integer): \"seventy\""), "{}", reason(70));
+    assert!(reason(70).contains("column \"id\" (integer): the value does not fit: \"seventy\""), "{}", reason(70));
     assert!(reason(71).starts_with("the value is not JSON"), "{}", reason(71));
     assert_eq!(text(&pool, "select count(*)::text from items").await.unwrap(), "94");
 }

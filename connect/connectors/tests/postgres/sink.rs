@@ -25,7 +25,7 @@ impl RecordReporter for Reported {
         if self.refuses {
             return Err(ConnectError::fatal(error.message.clone()));
         }
-        self.records.lock().unwrap().push((record.offset, error.message.clone()));
+        self.records.lock().unwrap().push((record.offset, error.in_full()));
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ struct Reported(Mutex<Vec<(i64, String)>>);
 #[async_trait]
 impl RecordReporter for Reported {
     async fn report(&self, record: &SinkRecord, error: &ConnectError) -> Result<(), ConnectError> {
-        self.0.lock().unwrap().push((record.offset, error.message.clone()));
+        self.0.lock().unwrap().push((record.offset, error.in_full()));
         Ok(())
     }
 }
