@@ -33,7 +33,8 @@ async fn a_log_that_cannot_be_written_stops_nobody() -> Result<()> {
     let process = rustix::process::Pid::from_child(&broker);
     rustix::process::kill_process(process, rustix::process::Signal::TERM)?;
     let status = broker.wait()?;
-    (ready?, created?);
+    ready?;
+    created?;
     assert!(status.success(), "{status}");
     Ok(())
 }
