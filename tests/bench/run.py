@@ -29,7 +29,7 @@ NOTES = """How to read it:
   `group.initial.rebalance.delay.ms`. `\\copy` reads a file with the same rows into a table of the same shape.
 - What watching costs is measured beside a second Weir that nobody watches, in pairs of which each begins with the other one;
   the median of the pairs' ratios counts. Counting itself cannot be switched off. Of the 150 that scrape, a hundred ask at
-  once, each second, and fifty read a byte a second; they run on the same processors.
+  once, each second, and fifty read a byte a second; they run on the same processors, which is most of what their row shows.
 """
 
 
