@@ -1,4 +1,5 @@
 """Weir and Apache Kafka as processes to measure: same port rules, same folder rules."""
+import contextlib
 import os
 import pathlib
 import re
@@ -75,6 +76,19 @@ class Broker:
 
     def delete_topic(self, topic):
         admin("--bootstrap-server", self.address, "--delete", "--topic", topic)
+
+
+@contextlib.contextmanager
+def running(*brokers):
+    """All of them, until the end; what they have stored goes with them."""
+    for broker in brokers:
+        broker.start()
+    try:
+        yield brokers
+    finally:
+        for broker in brokers:
+            broker.stop()
+            broker.remove()
 
 
 class Weir(Broker):

@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 import machine
-from brokers import Weir, free_port
+from brokers import Weir, free_port, running
 from wire import wirebench
 from wirebench import request, response, string
 
@@ -63,18 +63,6 @@ def repeated(seconds, call):
         thread.join()
 
 
-@contextlib.contextmanager
-def started(*brokers):
-    for broker in brokers:
-        broker.start()
-    try:
-        yield brokers
-    finally:
-        for broker in brokers:
-            broker.stop()
-            broker.remove()
-
-
 def produced(broker, number):
     topic = f"bench-{number}"
     broker.create_topic(topic, 6, "--config", "file.delete.delay.ms=0")
@@ -104,7 +92,7 @@ def metrics(folder):
     cannot be switched off."""
     watched = Weir(folder / "watched", "log.flush=os", "metrics.level=partition")
     alone = Weir(folder / "alone", "log.flush=os", "metrics.level=cluster")
-    with started(watched, alone):
+    with running(watched, alone):
         return compared(watched, alone, lambda: repeated(1, lambda: text(watched)))
 
 
@@ -112,7 +100,7 @@ def traces(folder):
     """One trace in a hundred, sent to a receiver on this machine, against none."""
     with receiver() as (port, received):
         watched, alone = traced(folder / "traced", port), Weir(folder / "alone", "log.flush=os")
-        with started(watched, alone):
+        with running(watched, alone):
             result = compared(watched, alone)
             result["exported"] = value(watched, "weir_trace_spans_exported_total")
             result["dropped"] = value(watched, "weir_trace_spans_dropped_total")
@@ -229,7 +217,7 @@ def crowd(broker):
 def latency_in_a_crowd(folder):
     """p50 and p99 of a steady producer beside a thousand groups, alone and while many scrape."""
     broker = Weir(folder / "crowd", "log.flush=os")
-    with started(broker):
+    with running(broker):
         broker.create_topic("bench", 1)
         names = [f"topic-{number:04}" for number in range(CROWD_TOPICS)]
         create_topics(broker, names, PARTITIONS // TOPICS)

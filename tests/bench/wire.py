@@ -3,7 +3,6 @@
 Both brokers run side by side and are measured in turn, ROUNDS times after one round that only warms up; the best two of
 each are compared, because noise only ever adds.
 """
-import contextlib
 import json
 import pathlib
 import socket
@@ -13,7 +12,7 @@ import sys
 import time
 
 import machine
-from brokers import Kafka, Weir
+from brokers import Kafka, Weir, running
 
 ROUNDS = 4
 RUN_MIB = 2048
@@ -29,18 +28,9 @@ def best_two(values, highest):
     return sum(sorted(values, reverse=highest)[:2]) / 2
 
 
-@contextlib.contextmanager
 def both(folder, weir_settings=("log.flush=os",)):
     """Weir and Kafka, both running: they are measured in turn, each at its best."""
-    brokers = [Weir(folder / "weir", *weir_settings), Kafka(folder / "kafka")]
-    for broker in brokers:
-        broker.start()
-    try:
-        yield brokers
-    finally:
-        for broker in brokers:
-            broker.stop()
-            broker.remove()
+    return running(Weir(folder / "weir", *weir_settings), Kafka(folder / "kafka"))
 
 
 def in_turn(brokers, rounds, measure):
