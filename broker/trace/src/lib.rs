@@ -1,7 +1,7 @@
 //! Traces, by OpenTelemetry: off unless `OTEL_*` variables say where to send them.
 //!
-//! A piece of work is told once it is over ([`Work`], [`record`]): what is not kept costs no more than that. Contexts travel
-//! in the headers `traceparent` and `tracestate` of records (W3C Trace Context); headers that a record has are never written
+//! A piece of work is told once it is over ([`Work`]); whether anybody keeps it is asked first, so that what is not kept costs no
+//! more than that. Contexts travel in the headers `traceparent` and `tracestate` of records (W3C Trace Context); headers that a record has are never written
 //! anew. [`export`] sends spans from a thread of its own, behind a bounded queue that counts what it drops. [`current`] is the trace
 //! that a thread works for, for its log lines.
 //!
@@ -16,15 +16,14 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime};
 
-pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceId, TraceState};
 
-use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::{Link, Span, SpanBuilder, Status, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::trace::{Span, SpanBuilder, Status, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span as SdkSpan};
 
 pub use current::{Found, Within, current, within, within_context};
 pub use export::{Counts, counts};
@@ -82,72 +81,61 @@ pub fn is_on() -> bool {
     TRACING.get().is_some()
 }
 
-/// Work that is over.
+/// Which work is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// What the sampler says: traces that are kept, and some that begin.
+    Sampled,
+    /// All of it: what failed or was slow.
+    Always,
+}
+
+/// Work that is told of.
 pub struct Work {
-    pub name: Cow<'static, str>,
-    pub kind: SpanKind,
-    pub parent: Option<SpanContext>,
-    pub links: Vec<SpanContext>,
-    pub began: SystemTime,
-    pub ended: SystemTime,
-    pub attributes: Vec<KeyValue>,
-    /// `error.type`: Kafka's name of the error, or the class of ours.
-    pub error: Option<Cow<'static, str>>,
+    span: SdkSpan,
 }
 
 impl Work {
-    pub fn new(name: impl Into<Cow<'static, str>>, kind: SpanKind, began: SystemTime, ended: SystemTime) -> Self {
-        Self {
-            name: name.into(),
-            kind,
-            parent: None,
-            links: Vec::new(),
-            began,
-            ended,
-            attributes: Vec::new(),
-            error: None,
-        }
+    /// `None` where nobody keeps it, which is asked first: then nothing else needs to be put together.
+    pub fn begun(keep: Keep, kind: SpanKind, parent: Option<&SpanContext>, began: SystemTime) -> Option<Self> {
+        let tracing = TRACING.get()?;
+        let tracer = match keep {
+            Keep::Sampled => &tracing.sampled,
+            Keep::Always => &tracing.all,
+        };
+        let around = match parent {
+            Some(parent) => Context::new().with_remote_span_context(parent.clone()),
+            None => Context::new(),
+        };
+        let builder = SpanBuilder::from_name("").with_kind(kind).with_start_time(began);
+        let span = tracer.build_with_context(builder, &around);
+        span.span_context().is_sampled().then_some(Self { span })
     }
 
-    pub fn of(self, parent: Option<SpanContext>) -> Self {
-        Self { parent, ..self }
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.span.update_name(name);
+        self
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<opentelemetry::Value>) -> Self {
-        self.attributes.push(KeyValue::new(name, value));
+        self.span.set_attribute(KeyValue::new(name, value));
         self
     }
-}
 
-/// Tells of work, if it belongs to a trace that is kept or begins one; its context for what it led to.
-pub fn record(work: Work) -> Option<SpanContext> {
-    told(&TRACING.get()?.sampled, work)
-}
-
-/// The same for work that is kept whatever the sampler says: what failed or was slow.
-pub fn record_always(work: Work) -> Option<SpanContext> {
-    told(&TRACING.get()?.all, work)
-}
-
-fn told(tracer: &SdkTracer, work: Work) -> Option<SpanContext> {
-    let parent = match work.parent {
-        Some(parent) => Context::new().with_remote_span_context(parent),
-        None => Context::new(),
-    };
-    let mut attributes = work.attributes;
-    attributes.extend(work.error.clone().map(|error| KeyValue::new("error.type", error)));
-    let builder = SpanBuilder::from_name(work.name)
-        .with_kind(work.kind)
-        .with_start_time(work.began)
-        .with_links(work.links.into_iter().map(Link::with_context).collect())
-        .with_attributes(attributes);
-    let mut span = tracer.build_with_context(builder, &parent);
-    if let Some(error) = work.error {
-        span.set_status(Status::error(error));
+    /// As `error.type`: Kafka's name of the error, or the class of ours.
+    pub fn failed(mut self, error: Option<impl Into<Cow<'static, str>>>) -> Self {
+        if let Some(error) = error.map(Into::into) {
+            self.span.set_attribute(KeyValue::new("error.type", error.clone()));
+            self.span.set_status(Status::error(error));
+        }
+        self
     }
-    span.end_with_timestamp(work.ended);
-    let context = span.span_context().clone();
-    context.is_sampled().then_some(context)
+
+    /// Sends it on its way; its context, for what it led to.
+    pub fn ended(mut self, at: SystemTime) -> SpanContext {
+        self.span.end_with_timestamp(at);
+        self.span.span_context().clone()
+    }
 }
 
 /// The context that a record's headers carry. Whether it is kept is in it: what follows is, under a sampler that asks its parent.

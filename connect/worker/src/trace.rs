@@ -11,19 +11,24 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use weir_connect_api::{ConnectError, ErrorClass, Header, Record, SinkRecord};
-use weir_trace::{SpanContext, SpanKind, TRACEPARENT, Work, context_of, record as tell, traceparent};
+use weir_trace::{Keep, SpanContext, SpanKind, TRACEPARENT, Work, context_of, traceparent};
 
 /// Of one batch of a sink so many records are told at most: a batch is one call, whatever is in it.
 const BATCH_RECORDS_MAX: usize = 64;
 /// And of all batches until the sink is flushed.
 const PROCESSING_MAX: usize = 1024;
 
-fn work(verb: &'static str, topic: &str, kind: SpanKind, began: SystemTime, ended: SystemTime) -> Work {
-    Work::new(format!("{verb} {topic}"), kind, began, ended)
-        .with("messaging.system", "kafka")
-        .with("messaging.operation.name", verb)
-        .with("messaging.operation.type", verb)
-        .with("messaging.destination.name", topic.to_owned())
+/// Work of a trace that is kept, or begins one that is.
+fn work(
+    verb: &'static str,
+    topic: &str,
+    kind: SpanKind,
+    parent: Option<&SpanContext>,
+    began: SystemTime,
+) -> Option<Work> {
+    let work = Work::begun(Keep::Sampled, kind, parent, began)?.named(format!("{verb} {topic}"));
+    let work = work.with("messaging.operation.name", verb).with("messaging.operation.type", verb);
+    Some(work.with("messaging.system", "kafka").with("messaging.destination.name", topic.to_owned()))
 }
 
 /// The context that a record carries.
@@ -34,9 +39,9 @@ pub(crate) fn of_headers(headers: &[Header]) -> Option<SpanContext> {
 /// A source has made a record, since `began`: the record gets the context, unless it has one.
 pub(crate) fn created(record: &mut Record, connector: &str, began: SystemTime) {
     let Some(topic) = record.topic.clone() else { return };
-    let (parent, now) = (of_headers(&record.headers), SystemTime::now());
-    let work = work("create", &topic, SpanKind::Producer, began, now).with("weir.connector", connector.to_owned());
-    let Some(context) = tell(work.of(parent)) else { return };
+    let parent = of_headers(&record.headers);
+    let Some(work) = work("create", &topic, SpanKind::Producer, parent.as_ref(), began) else { return };
+    let context = work.with("weir.connector", connector.to_owned()).ended(SystemTime::now());
     if !record.headers.iter().any(|header| *header.key == *TRACEPARENT) {
         let value = Some(Bytes::from(traceparent(&context)));
         record.headers.push(Header { key: TRACEPARENT.into(), value });
@@ -63,9 +68,9 @@ impl Sending {
         let Some(headers) = message.headers() else { return };
         let header = headers.iter().find(|header| header.key == TRACEPARENT).and_then(|header| header.value);
         let Some((value, queued)) = header.and_then(|value| Some((value, self.0.remove(value)?))) else { return };
-        let mut work = work("send", message.topic(), SpanKind::Client, queued, SystemTime::now());
-        work.error = error.map(Into::into);
-        tell(work.of(context_of([(TRACEPARENT, value)])));
+        let parent = context_of([(TRACEPARENT, value)]);
+        let work = work("send", message.topic(), SpanKind::Client, parent.as_ref(), queued);
+        work.map(|work| work.failed(error).ended(SystemTime::now()));
     }
 }
 
@@ -119,14 +124,16 @@ impl Processing {
     pub(crate) fn done(records: Vec<Self>, connector: &str, flushed: SystemTime, error: Option<&ConnectError>) {
         let now = SystemTime::now();
         for Self { context, topic, began, put } in records {
-            let mut process = work("process", &topic, SpanKind::Consumer, began, now)
+            let Some(process) = work("process", &topic, SpanKind::Consumer, Some(&context), began) else { continue };
+            let context = process
                 .with("messaging.consumer.group.name", format!("connect-{connector}"))
-                .with("weir.connector", connector.to_owned());
-            process.error = error.map(|error| error_type(error).into());
-            let context = tell(process.of(Some(context)));
+                .with("weir.connector", connector.to_owned())
+                .failed(error.map(error_type))
+                .ended(now);
             let calls = put.map(|(began, ended)| ("put", began, ended)).into_iter().chain([("flush", flushed, now)]);
             for (call, began, ended) in calls {
-                tell(Work::new(format!("{call} {connector}"), SpanKind::Client, began, ended).of(context.clone()));
+                let work = Work::begun(Keep::Sampled, SpanKind::Client, Some(&context), began);
+                work.map(|work| work.named(format!("{call} {connector}")).ended(ended));
             }
         }
     }

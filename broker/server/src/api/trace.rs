@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use weir_protocol::api::{self as spec, ApiSpec};
-use weir_trace::{Found, SpanKind, Within, Work, context_of, record, record_always, wall_clock, within};
+use weir_trace::{Found, Keep, SpanKind, Within, Work, context_of, wall_clock, within};
 use weir_types::batch::RecordBatch;
 
 use super::{Call, RecordRange};
@@ -83,23 +83,20 @@ impl Told {
     /// The answer, which began to be sent at `sending`, is sent.
     pub(super) fn tell(&self, sending: Instant) {
         let (times, sent) = (&self.times, Instant::now());
-        let name = match self.trace.topic.get() {
-            Some(topic) => format!("{} {topic}", self.api.name),
-            None => self.api.name.to_owned(),
+        let keep = if self.error.is_some() || self.is_slow() { Keep::Always } else { Keep::Sampled };
+        let parent = self.trace.context.get();
+        let Some(work) = Work::begun(keep, SpanKind::Server, parent, wall_clock(times.received)) else { return };
+        let mut work = work.with("messaging.system", "kafka").failed(self.error.clone());
+        work = match self.trace.topic.get() {
+            Some(topic) => {
+                work.named(format!("{} {topic}", self.api.name)).with("messaging.destination.name", topic.to_string())
+            }
+            None => work.named(self.api.name),
         };
-        let keeps = self.error.is_some() || self.is_slow();
-        let mut work = Work::new(name, SpanKind::Server, wall_clock(times.received), wall_clock(sent))
-            .of(self.trace.context.get().cloned())
-            .with("messaging.system", "kafka");
-        if let Some(topic) = self.trace.topic.get() {
-            work = work.with("messaging.destination.name", topic.to_string());
-        }
         if let Some(operation) = operation(self.api) {
             work = work.with("messaging.operation.name", operation).with("messaging.operation.type", operation);
         }
-        work.error = self.error.clone().map(Into::into);
-        let told = if keeps { record_always(work) } else { record(work) };
-        let Some(context) = told else { return };
+        let context = work.ended(wall_clock(sent));
         let worked = times.started + times.local;
         let (local, remote) =
             if self.api.key == spec::PRODUCE.key { ("append", "commit") } else { ("local", "remote") };
@@ -111,8 +108,8 @@ impl Told {
             ("send", sending, sent),
         ];
         for (phase, began, ended) in phases {
-            let work = Work::new(phase, SpanKind::Internal, wall_clock(began), wall_clock(ended));
-            record_always(work.of(Some(context.clone())));
+            let work = Work::begun(Keep::Always, SpanKind::Internal, Some(&context), wall_clock(began));
+            work.map(|work| work.named(phase).ended(wall_clock(ended)));
         }
     }
 
