@@ -215,17 +215,20 @@ def crowd(broker):
 
 
 def latency_in_a_crowd(folder):
-    """p50 and p99 of a steady producer beside a thousand groups, alone and while many scrape."""
-    broker = Weir(folder / "crowd", "log.flush=os")
-    with running(broker):
+    """p50 and p99 of a steady producer beside a thousand groups: alone, while many scrape, and while as many scrape another
+    broker like it on the same processors: what that costs is not the measured broker's doing."""
+    broker, other = Weir(folder / "crowd", "log.flush=os"), Weir(folder / "other", "log.flush=os")
+    with running(broker, other):
         broker.create_topic("bench", 1)
         names = [f"topic-{number:04}" for number in range(CROWD_TOPICS)]
-        create_topics(broker, names, PARTITIONS // TOPICS)
-        commit(broker, names, PARTITIONS // TOPICS)
-        sides = {"alone": [], "crowd": []}
+        for each in (broker, other):
+            create_topics(each, names, PARTITIONS // TOPICS)
+            commit(each, names, PARTITIONS // TOPICS)
+        scraped = {"alone": None, "other": other, "crowd": broker}
+        sides = {side: [] for side in scraped}
         for number in range(LATENCY_ROUNDS + 1):
             for side, runs in sides.items():
-                scrapers = crowd(broker) if side == "crowd" else None
+                scrapers = crowd(scraped[side]) if scraped[side] else None
                 try:
                     run = wirebench("latency", broker, "bench", "--seconds", str(LATENCY_S))["acknowledged"]
                 finally:

@@ -1,6 +1,5 @@
 //! One partition of a group over a window of time: what happened, and what follows from it.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use weir_types::TopicPartition;
@@ -26,15 +25,17 @@ struct Rewind {
     to_offset: i64,
 }
 
+/// Small: there is one for each partition of each group.
 #[derive(Debug)]
 pub(super) struct History {
     position: Position,
-    observed_ms: i64,
-    /// One for as long as the lag does not change, which is all that most partitions need.
-    samples: VecDeque<Sample>,
+    /// As long as the lag does not change, which is all that most partitions need.
+    sample: Option<Sample>,
+    /// What was before, in order.
+    samples_before: Vec<Sample>,
     /// When the committed offset was last seen to change.
     moved_ms: i64,
-    rewind: Option<Rewind>,
+    rewind: Option<Box<Rewind>>,
     /// Everything below was counted as lost, or was gone when this history began.
     lost_upto: i64,
     lost_records_total: u64,
@@ -47,8 +48,8 @@ impl History {
     pub(super) fn new(now_ms: i64, position: &Position) -> Self {
         Self {
             position: *position,
-            observed_ms: now_ms,
-            samples: VecDeque::new(),
+            sample: None,
+            samples_before: Vec::new(),
             moved_ms: position.commit_timestamp_ms.min(now_ms),
             rewind: None,
             lost_upto: position.log_start_offset,
@@ -72,12 +73,11 @@ impl History {
             self.moved_ms = position.commit_timestamp_ms.min(now_ms);
         }
         if position.committed_offset < before {
-            self.rewind =
-                Some(Rewind { at_ms: self.moved_ms, from_offset: before, to_offset: position.committed_offset });
+            let rewind = Rewind { at_ms: self.moved_ms, from_offset: before, to_offset: position.committed_offset };
+            self.rewind = Some(Box::new(rewind));
         }
         self.count_lost(position);
         self.position = *position;
-        self.observed_ms = now_ms;
         let window_ms = millis(config.window);
         self.sample(now_ms, window_ms);
         let (status, since_ms) = self.judge(now_ms, window_ms, member_count, config);
@@ -97,15 +97,26 @@ impl History {
     fn sample(&mut self, now_ms: i64, window_ms: i64) {
         let spacing_ms = window_ms / i64::from(SAMPLES_PER_WINDOW);
         let lag_records = self.position.lag_records();
-        match self.samples.back_mut() {
+        match &mut self.sample {
             Some(last) if now_ms - last.until_ms < spacing_ms => return,
             Some(last) if last.lag_records == lag_records => last.until_ms = now_ms,
-            _ => self.samples.push_back(Sample { from_ms: now_ms, until_ms: now_ms, lag_records }),
+            last => {
+                let before = last.replace(Sample { from_ms: now_ms, until_ms: now_ms, lag_records });
+                self.samples_before.extend(before);
+            }
         }
         // One beyond the window's begin stays, so that the window is seen whole.
-        while self.samples.get(1).is_some_and(|second| now_ms - second.from_ms >= window_ms) {
-            self.samples.pop_front();
+        let is_over = |sample: &Sample| now_ms - sample.from_ms >= window_ms;
+        let over = self.samples().skip(1).take_while(|sample| is_over(sample)).count();
+        self.samples_before.drain(..over);
+        if self.samples_before.is_empty() {
+            self.samples_before = Vec::new();
         }
+    }
+
+    /// In order.
+    fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.samples_before.iter().chain(&self.sample)
     }
 
     /// The status, and since when it holds.
@@ -123,12 +134,12 @@ impl History {
             let status = if member_count > 0 { LagStatus::Stalled } else { LagStatus::Stopped };
             return (status, waits_since_ms);
         }
-        if let Some(rewind) = self.rewind.filter(|rewind| now_ms - rewind.at_ms < window_ms) {
+        if let Some(rewind) = self.rewind.as_ref().filter(|rewind| now_ms - rewind.at_ms < window_ms) {
             return (LagStatus::Rewound, rewind.at_ms);
         }
         let is_worth_it =
             position.lag_records() >= config.warn_min_records && position.lag_ms(now_ms) >= millis(config.warn_min);
-        match self.samples.front() {
+        match self.samples().next() {
             Some(first) if is_worth_it && now_ms - first.from_ms >= window_ms && self.never_fell() => {
                 (LagStatus::Warn, first.from_ms.max(first.until_ms.min(now_ms - window_ms)))
             }
@@ -137,13 +148,15 @@ impl History {
     }
 
     fn never_fell(&self) -> bool {
-        let lags = self.samples.iter().map(|sample| sample.lag_records);
+        let lags = self.samples().map(|sample| sample.lag_records);
         lags.chain([self.position.lag_records()]).is_sorted()
     }
 
-    pub(super) fn lag<'a>(&'a self, partition: &'a TopicPartition) -> PartitionLag<'a> {
+    /// As it was `observed_ms`.
+    pub(super) fn lag<'a>(&'a self, partition: &'a TopicPartition, observed_ms: i64) -> PartitionLag<'a> {
         PartitionLag {
             partition,
+            observed_ms,
             position: self.position,
             status: self.status,
             since_ms: self.since_ms,
@@ -152,19 +165,19 @@ impl History {
         }
     }
 
-    pub(super) fn evidence(&self) -> String {
+    pub(super) fn evidence(&self, observed_ms: i64) -> String {
         let Position { committed_offset, log_start_offset, end_offset, .. } = self.position;
-        let (lag, behind) = (self.position.lag_records(), seconds(self.position.lag_ms(self.observed_ms)));
-        let unmoved = seconds(self.observed_ms - self.moved_ms);
+        let (lag, behind) = (self.position.lag_records(), seconds(self.position.lag_ms(observed_ms)));
+        let unmoved = seconds(observed_ms - self.moved_ms);
         match self.status {
             LagStatus::Ok if lag == 0 => "has read everything".to_owned(),
             LagStatus::Ok => format!("{lag} records behind, the first of them for {behind}"),
             LagStatus::Warn => {
-                let since = seconds(self.observed_ms - self.since_ms);
+                let since = seconds(observed_ms - self.since_ms);
                 format!("{lag} records behind, and not once fewer in {since}: reads slower than records come")
             }
             LagStatus::Rewound => {
-                let (from, to) = self.rewind.map_or((0, 0), |rewind| (rewind.from_offset, rewind.to_offset));
+                let (from, to) = self.rewind.as_ref().map_or((0, 0), |rewind| (rewind.from_offset, rewind.to_offset));
                 format!("went back from offset {from} to {to}; {lag} records to read")
             }
             LagStatus::Stalled => {

@@ -122,13 +122,14 @@ pub struct PartitionLag<'a> {
     pub since_ms: i64,
     /// Lost since the tracker knows the group.
     pub lost_records_total: u64,
+    observed_ms: i64,
     history: &'a History,
 }
 
 impl PartitionLag<'_> {
     /// Why it has this status, in words.
     pub fn evidence(&self) -> String {
-        self.history.evidence()
+        self.history.evidence(self.observed_ms)
     }
 }
 
@@ -142,13 +143,15 @@ pub struct GroupLag<'a> {
     pub since_ms: i64,
     /// Partitions of which nothing is known, because there are more than [`LAG_PARTITIONS_MAX`].
     pub left_out: usize,
+    observed_ms: i64,
     histories: &'a [(TopicPartition, History)],
 }
 
 impl<'a> GroupLag<'a> {
     /// In the order of their names.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionLag<'a>> + use<'a> {
-        self.histories.iter().map(|(partition, history)| history.lag(partition))
+        let observed_ms = self.observed_ms;
+        self.histories.iter().map(move |(partition, history)| history.lag(partition, observed_ms))
     }
 
     /// The worst first.
@@ -161,6 +164,9 @@ impl<'a> GroupLag<'a> {
 
 #[derive(Debug)]
 struct Tracked {
+    observed_ms: i64,
+    /// Which of the tracker's looks saw it last.
+    look: u64,
     member_count: usize,
     status: LagStatus,
     since_ms: i64,
@@ -174,64 +180,34 @@ struct Tracked {
 pub struct LagTracker {
     config: LagConfig,
     groups: BTreeMap<Arc<str>, Tracked>,
-    partition_count: usize,
+    looks: u64,
     dropped_partitions: usize,
 }
 
 impl LagTracker {
     pub fn new(config: LagConfig) -> Self {
-        Self { config, groups: BTreeMap::new(), partition_count: 0, dropped_partitions: 0 }
+        Self { config, groups: BTreeMap::new(), looks: 0, dropped_partitions: 0 }
     }
 
     /// Takes where all groups stand now. Groups and partitions that are missing are forgotten.
-    pub fn observe(&mut self, now_ms: i64, readings: Vec<Reading>) {
-        let mut before = std::mem::take(&mut self.groups);
-        (self.partition_count, self.dropped_partitions) = (0, 0);
+    pub fn observe(&mut self, now_ms: i64, readings: impl IntoIterator<Item = Reading>) {
+        self.looks += 1;
+        self.dropped_partitions = 0;
+        let mut room = LAG_PARTITIONS_MAX;
         for reading in readings {
-            let known = before.remove(&reading.group);
-            let tracked = self.track(now_ms, reading.member_count, reading.positions, known);
-            self.groups.insert(reading.group, tracked);
+            let Reading { group, member_count, mut positions } = reading;
+            // In that order they are left out, too, so that they stay the same ones.
+            positions.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let left_out = positions.len().saturating_sub(room);
+            positions.truncate(room);
+            room -= positions.len();
+            self.dropped_partitions += left_out;
+            let tracked = self.groups.entry(group).or_insert_with(|| Tracked::new(now_ms));
+            (tracked.look, tracked.member_count, tracked.left_out) = (self.looks, member_count, left_out);
+            tracked.observe(now_ms, positions, &self.config);
         }
-    }
-
-    fn track(
-        &mut self,
-        now_ms: i64,
-        member_count: usize,
-        mut positions: Vec<(TopicPartition, Position)>,
-        known: Option<Tracked>,
-    ) -> Tracked {
-        let (was, since_ms, histories) = match known {
-            Some(known) => (Some(known.status), known.since_ms, known.partitions),
-            None => (None, now_ms, Vec::new()),
-        };
-        // In that order they are left out, too, so that they stay the same ones.
-        positions.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let mut histories = histories.into_iter().peekable();
-        let mut partitions = Vec::with_capacity(positions.len());
-        let dropped_before = self.dropped_partitions;
-        for (partition, position) in positions {
-            if self.partition_count == LAG_PARTITIONS_MAX {
-                self.dropped_partitions += 1;
-                continue;
-            }
-            self.partition_count += 1;
-            // Both are in order, so what comes before belongs to a partition that is gone.
-            while histories.next_if(|(known, _)| *known < partition).is_some() {}
-            let known = histories.next_if(|(known, _)| *known == partition);
-            let mut history = known.map_or_else(|| History::new(now_ms, &position), |(_, history)| history);
-            history.observe(now_ms, &position, member_count, &self.config);
-            partitions.push((partition, history));
-        }
-        let worst = partitions.iter().map(|(_, history)| history).max_by_key(|history| history.status());
-        let status = worst.map_or(LagStatus::Ok, History::status);
-        let since_ms = match worst {
-            _ if was == Some(status) => since_ms,
-            Some(worst) => worst.since_ms(),
-            None => now_ms,
-        };
-        let left_out = self.dropped_partitions - dropped_before;
-        Tracked { member_count, status, since_ms, partitions, left_out }
+        let look = self.looks;
+        self.groups.retain(|_, tracked| tracked.look == look);
     }
 
     pub fn group(&self, group: &str) -> Option<GroupLag<'_>> {
@@ -250,8 +226,50 @@ impl LagTracker {
 }
 
 impl Tracked {
+    fn new(now_ms: i64) -> Self {
+        let status = LagStatus::Ok;
+        Self {
+            observed_ms: now_ms,
+            look: 0,
+            member_count: 0,
+            status,
+            since_ms: now_ms,
+            partitions: Vec::new(),
+            left_out: 0,
+        }
+    }
+
+    /// `positions` are in the order of their names.
+    fn observe(&mut self, now_ms: i64, positions: Vec<(TopicPartition, Position)>, config: &LagConfig) {
+        self.observed_ms = now_ms;
+        let names = positions.iter().map(|(partition, _)| partition);
+        if !names.eq(self.partitions.iter().map(|(partition, _)| partition)) {
+            self.follow(now_ms, &positions);
+        }
+        for ((_, history), (_, position)) in self.partitions.iter_mut().zip(&positions) {
+            history.observe(now_ms, position, self.member_count, config);
+        }
+        let worst = self.partitions.iter().map(|(_, history)| history).max_by_key(|history| history.status());
+        let (status, since_ms) = worst.map_or((LagStatus::Ok, now_ms), |worst| (worst.status(), worst.since_ms()));
+        if status != self.status {
+            (self.status, self.since_ms) = (status, since_ms);
+        }
+    }
+
+    /// Forgets partitions that are gone, and begins with those that are new.
+    fn follow(&mut self, now_ms: i64, positions: &[(TopicPartition, Position)]) {
+        let mut histories = std::mem::take(&mut self.partitions).into_iter().peekable();
+        let followed = positions.iter().map(|(partition, position)| {
+            // Both are in order, so what comes before belongs to a partition that is gone.
+            while histories.next_if(|(known, _)| known < partition).is_some() {}
+            let known = histories.next_if(|(known, _)| known == partition);
+            known.unwrap_or_else(|| (partition.clone(), History::new(now_ms, position)))
+        });
+        self.partitions = followed.collect();
+    }
+
     fn lag<'a>(&'a self, group: &'a Arc<str>) -> GroupLag<'a> {
-        let Self { member_count, status, since_ms, ref partitions, left_out } = *self;
-        GroupLag { group, member_count, status, since_ms, left_out, histories: partitions }
+        let Self { observed_ms, member_count, status, since_ms, ref partitions, left_out, .. } = *self;
+        GroupLag { group, member_count, status, since_ms, left_out, observed_ms, histories: partitions }
     }
 }

@@ -175,6 +175,22 @@ fn the_worst_partition_speaks_for_the_group_and_what_is_gone_is_forgotten() {
 }
 
 #[test]
+fn what_comes_and_goes_beside_it_leaves_a_partition_its_history() {
+    let mut tracker = LagTracker::new(LagConfig::default());
+    let mut see = |minute: i64, partitions: &[i32], start| {
+        let of = |index: &i32| (TopicPartition::new("t", *index), at(minute, 100, 9, start));
+        let positions = partitions.iter().map(of).collect();
+        tracker.observe(minute * MINUTE_MS, vec![Reading { group: "g".into(), member_count: 1, positions }]);
+        let group = tracker.group("g").unwrap();
+        group.partitions().map(|lag| (lag.partition.partition, lag.lost_records_total)).collect::<Vec<_>>()
+    };
+    see(10, &[1, 3], 100);
+    assert_eq!(see(11, &[1, 3], 250), [(1, 150), (3, 150)]);
+    assert_eq!(see(12, &[0, 1, 2, 3, 4], 250), [(0, 0), (1, 150), (2, 0), (3, 150), (4, 0)]);
+    assert_eq!(see(13, &[3], 250), [(3, 150)]);
+}
+
+#[test]
 fn what_is_remembered_is_bounded() {
     let mut tracker = LagTracker::new(LagConfig::default());
     let position = at(10, 0, 0, 0);

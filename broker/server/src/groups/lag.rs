@@ -70,9 +70,8 @@ impl GroupLags {
 
     /// The same of groups that were just read.
     pub(crate) fn look_at(&self, groups: Vec<GroupLook>) -> MutexGuard<'_, LagTracker> {
-        let readings = groups.into_iter().map(|group| self.reading(group)).collect();
         let mut tracker = self.tracker.lock().unwrap_or_else(PoisonError::into_inner);
-        tracker.observe(now_ms(), readings);
+        tracker.observe(now_ms(), groups.into_iter().map(|group| self.reading(group)));
         tracker
     }
 

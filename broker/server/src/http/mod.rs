@@ -44,6 +44,8 @@ const COMPAT_OFF: &str = "metrics.compat is false in this process's configuratio
 const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Threads for work that takes long: as many as there are kinds of it.
 const WORK_THREADS_MAX: usize = 4;
+/// How long one waits for more of it: longer than from one scrape to the next, because a thread that ends leaves memory behind.
+const WORK_THREAD_KEPT: Duration = Duration::from_mins(10);
 
 /// Sockets that hold their ports but do not answer yet.
 pub struct BoundHttp {
@@ -142,7 +144,8 @@ impl BoundHttp {
 /// Serves until `stop`, then for a short grace.
 fn run(sockets: Vec<TcpListener>, app: &Router, limits: Limits, stop: &CancellationToken) -> io::Result<()> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.max_blocking_threads(WORK_THREADS_MAX).enable_all().build()?;
+    let runtime =
+        runtime.max_blocking_threads(WORK_THREADS_MAX).thread_keep_alive(WORK_THREAD_KEPT).enable_all().build()?;
     let places = Places::new(limits.connections_max);
     runtime.block_on(async {
         let servers = TaskTracker::new();

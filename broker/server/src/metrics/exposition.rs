@@ -28,6 +28,7 @@ pub(crate) fn render(registry: &Registry, computed: &Computed) -> Result<Vec<u8>
     // A process that has registered nothing has no series to count.
     own.retain(|family| !family.get_metric().is_empty());
     TextEncoder::new().encode(&own, &mut text)?;
+    computed.room.was(text.len());
     Ok(text)
 }
 

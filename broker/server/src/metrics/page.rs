@@ -2,6 +2,7 @@
 //! the way would cost more than the page.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{DROPPED_SERIES, DROPPED_SERIES_HELP, OTHER};
 
@@ -66,6 +67,26 @@ impl Rest {
     }
 }
 
+/// How long a page was last: it has as much room from its start, because one that grows leaves copies of itself behind.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    bytes: AtomicUsize,
+}
+
+impl Room {
+    /// By which part of itself a page may grow from one time to the next.
+    const MORE: usize = 8;
+
+    fn text(&self) -> String {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        String::with_capacity(bytes + bytes / Self::MORE)
+    }
+
+    pub(super) fn was(&self, bytes: usize) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+}
+
 pub(super) struct Page {
     text: String,
     series_max: usize,
@@ -84,8 +105,8 @@ pub(super) struct Written {
 }
 
 impl Page {
-    pub(super) fn new(series_max: usize) -> Self {
-        Self { text: String::new(), series_max, dropped: 0, series: Vec::new() }
+    pub(super) fn new(series_max: usize, room: &Room) -> Self {
+        Self { text: room.text(), series_max, dropped: 0, series: Vec::new() }
     }
 
     pub(super) fn finish(self) -> Written {
@@ -204,7 +225,7 @@ mod tests {
     #[test]
     fn what_is_beyond_the_limit_is_added_up_or_left_out_and_counted() {
         let rows = || [(["a", "x"], 1.0), (["a", "y"], 2.5), (["b", "x"], 4.0), (["b", "y"], 8.0)];
-        let mut page = Page::new(2);
+        let mut page = Page::new(2, &Room::default());
         page.family(&LAG, rows());
         page.family(&LEADER, rows());
         let expected = "# HELP lag Lag.\n# TYPE lag gauge\nlag{group=\"a\",topic=\"x\"} 1\nlag{group=\"a\",topic=\"y\"} 2.5\n\
@@ -216,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_has_the_name_of_the_rest_is_a_part_of_it() {
-        let mut page = Page::new(2);
+        let mut page = Page::new(2, &Room::default());
         page.family(&LAG, [([OTHER, OTHER], 1.0), ([OTHER, "x"], 2.0), (["b", "x"], 4.0), (["c", "x"], 8.0)]);
         let text = page.finish().text;
         assert_eq!(text.matches("lag{group=\"__other__\",topic=\"__other__\"} 9\n").count(), 1, "{text}");
@@ -225,7 +246,7 @@ mod tests {
 
     #[test]
     fn label_values_are_escaped_and_a_single_value_has_none() {
-        let mut page = Page::new(10);
+        let mut page = Page::new(10, &Room::default());
         page.family(&LAG, [(["a \"b\"\\\n", "ü"], 1e15)]);
         page.single(&Family::counter("elections_total", [], "Elections."), 0.0);
         let text = page.finish().text;

@@ -7,7 +7,7 @@ use prometheus::core::Collector;
 use prometheus::{CounterVec, Error, GaugeVec, Opts};
 
 use super::Bounds;
-use super::page::{Beyond, Described, Kind, Page, Rest, Written};
+use super::page::{Beyond, Described, Kind, Page, Rest, Room, Written};
 
 /// One family and its rows. Rows of the same label values are one: they are added up or, where a sum means nothing, the
 /// largest counts.
@@ -26,7 +26,7 @@ pub(crate) struct Rows {
 }
 
 struct Row {
-    values: Vec<Arc<str>>,
+    values: Box<[Arc<str>]>,
     value: f64,
 }
 
@@ -160,12 +160,14 @@ pub(crate) struct Computed {
     reads: Arc<Mutex<Vec<Read>>>,
     series_max: usize,
     dropped: Arc<AtomicUsize>,
+    /// That of the whole page.
+    pub(super) room: Arc<Room>,
 }
 
 impl Computed {
     /// `dropped` is told how many rows have no series of their own.
     pub(super) fn new(bounds: Bounds, dropped: Arc<AtomicUsize>) -> Self {
-        Self { reads: Arc::default(), series_max: bounds.series_max, dropped }
+        Self { reads: Arc::default(), series_max: bounds.series_max, dropped, room: Arc::default() }
     }
 
     pub(crate) fn add(&self, read: impl Fn() -> Vec<Rows> + Send + Sync + 'static) {
@@ -173,7 +175,7 @@ impl Computed {
     }
 
     pub(super) fn page(&self) -> Written {
-        let mut page = Page::new(self.series_max);
+        let mut page = Page::new(self.series_max, &self.room);
         for read in self.reads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             read().into_iter().for_each(|rows| rows.write(&mut page));
         }
@@ -192,7 +194,7 @@ mod tests {
 
     /// Label values and values of the page, without the family's name; how many rows are not there.
     fn shown(rows: Rows) -> (Vec<String>, usize) {
-        let mut page = Page::new(SERIES_MAX);
+        let mut page = Page::new(SERIES_MAX, &Room::default());
         rows.write(&mut page);
         let written = page.finish();
         let samples = written.text.lines().filter(|line| !line.starts_with('#'));

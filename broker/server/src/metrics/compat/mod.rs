@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use prometheus::{Encoder, Error, Registry, TextEncoder};
 
-use super::page::Page;
+use super::page::{Page, Room};
 use super::runtime::Threads;
 use crate::api::Context;
 use look::Look;
@@ -41,7 +41,12 @@ impl Compat {
     pub(crate) fn show(&self, cx: &Arc<Context>) {
         let threads = Threads::current();
         // A broker starts once.
-        let _ = self.broker.set(BrokerNames { cx: Arc::clone(cx), threads, times: RequestTimes::default() });
+        let _ = self.broker.set(BrokerNames {
+            cx: Arc::clone(cx),
+            threads,
+            times: RequestTimes::default(),
+            room: Room::default(),
+        });
     }
 }
 
@@ -49,17 +54,20 @@ struct BrokerNames {
     cx: Arc<Context>,
     threads: Threads,
     times: RequestTimes,
+    room: Room,
 }
 
 impl BrokerNames {
     fn page(&self) -> String {
         let (cx, look) = (&*self.cx, Look::at(&self.cx));
-        let mut page = Page::new(cx.metrics.bounds.series_max);
+        let mut page = Page::new(cx.metrics.bounds.series_max, &self.room);
         kafka_exporter::write(&mut page, cx, &look);
         jmx::write(&mut page, cx, &look, self.threads.idle_ratio(std::time::Instant::now()));
         self.times.write(&mut page, cx);
         lag_exporter::write(&mut page, &look);
         page.own_dropped();
-        page.finish().text
+        let text = page.finish().text;
+        self.room.was(text.len());
+        text
     }
 }
