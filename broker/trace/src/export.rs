@@ -1,11 +1,12 @@
 //! Spans on their way out: a bounded queue, and a thread that sends what is in it by OTLP over HTTP.
 //!
-//! A thread, because the exporter's client blocks. What does not fit into the queue is dropped and counted, as is what the
+//! A thread, because the exporter's client blocks. What does not fit into the [`Queue`] is dropped and counted, as is what the
 //! receiver does not take.
 
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
@@ -16,6 +17,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 use tracing::warn;
 
+use crate::queue::Queue;
 use crate::settings::{Settings, SettingsError};
 
 static EXPORTED: AtomicU64 = AtomicU64::new(0);
@@ -38,23 +40,17 @@ pub fn counts() -> Counts {
     Counts { exported: EXPORTED.load(Ordering::Relaxed), dropped: DROPPED.load(Ordering::Relaxed) }
 }
 
-enum Message {
-    Span(Box<SpanData>),
-    /// Send what is there, then say so.
-    Flush(SyncSender<()>),
-}
-
 /// Where ended spans go.
 #[derive(Debug, Clone)]
 pub(crate) struct Exporter {
-    queue: SyncSender<Message>,
+    queue: Arc<Queue<SpanData>>,
 }
 
 impl Exporter {
     pub(crate) fn start(settings: &Settings, resource: Resource) -> Result<Self, SettingsError> {
-        let (queue, waiting) = sync_channel(settings.queue_spans_max);
+        let queue = Arc::new(Queue::new(settings.queue_spans_max, settings.batch_spans_max));
         let (made, is_made) = sync_channel(1);
-        let (batch_max, every, address) = (settings.batch_spans_max, settings.export_every, settings.address.clone());
+        let (every, address, waiting) = (settings.export_every, settings.address.clone(), Arc::clone(&queue));
         let run = move || {
             // One that was installed before is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -64,7 +60,7 @@ impl Exporter {
                 Ok(mut exporter) => {
                     exporter.set_resource(&resource);
                     let _ = made.send(Ok(()));
-                    send_all(&exporter, &address, &waiting, batch_max, every);
+                    send_all(&exporter, &address, &waiting, every);
                 }
                 Err(error) => drop(made.send(Err(error.to_string()))),
             }
@@ -78,10 +74,7 @@ impl Exporter {
 
     /// Waits until what was told before is sent.
     pub(crate) fn flush(&self, limit: Duration) {
-        let (done, is_done) = sync_channel(1);
-        if self.queue.try_send(Message::Flush(done)).is_ok() {
-            let _ = is_done.recv_timeout(limit);
-        }
+        self.queue.flush(limit);
     }
 }
 
@@ -89,12 +82,7 @@ impl SpanProcessor for Exporter {
     fn on_start(&self, _span: &mut Span, _cx: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        if !span.span_context.is_sampled() {
-            return;
-        }
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.queue.try_send(Message::Span(Box::new(span)))
-        {
+        if span.span_context.is_sampled() && !self.queue.put(span) {
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -110,32 +98,12 @@ impl SpanProcessor for Exporter {
     }
 }
 
-fn send_all(
-    exporter: &opentelemetry_otlp::SpanExporter,
-    address: &str,
-    waiting: &Receiver<Message>,
-    batch_max: usize,
-    every: Duration,
-) {
-    let mut batch = Vec::new();
-    let mut due = Instant::now() + every;
+fn send_all(exporter: &opentelemetry_otlp::SpanExporter, address: &str, queue: &Queue<SpanData>, every: Duration) -> ! {
     let mut warned: Option<Instant> = None;
     loop {
-        let message = waiting.recv_timeout(due.saturating_duration_since(Instant::now()));
-        let mut flushed = None;
-        match message {
-            Ok(Message::Span(span)) => batch.push(*span),
-            Ok(Message::Flush(done)) => flushed = Some(done),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        if batch.len() >= batch_max || flushed.is_some() || Instant::now() >= due {
-            send(exporter, address, std::mem::take(&mut batch), &mut warned);
-            due = Instant::now() + every;
-        }
-        if let Some(done) = flushed {
-            let _ = done.send(());
-        }
+        let (batch, flushed) = queue.take(Instant::now() + every);
+        send(exporter, address, batch, &mut warned);
+        queue.flushed(flushed);
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod current;
 mod export;
+mod queue;
 mod settings;
 
 use std::borrow::Cow;
