@@ -166,7 +166,7 @@ async fn traffic(page: &Page, weir: &Weir) -> Result<()> {
     let of = |what: &str, topic: &str| page.sum(&format!("kafka_server_brokertopicmetrics_{what}_total"), &[topic]);
     equal("records", of("messagesin", TOPIC), 140.0);
     equal("bytes in", of("bytesin", TOPIC), native(weir, r#"weir_bytes_in_total{topic="user_clicks"}"#).await?);
-    let out = native(weir, r#"weir_bytes_out_total{kind="consume",topic="user_clicks"}"#).await?;
+    let out = native(weir, r#"weir_bytes_out_total{topic="user_clicks",kind="consume"}"#).await?;
     equal("bytes out", of("bytesout", TOPIC), out);
     assert!(of("totalproducerequests", TOPIC) >= 2.0 && of("totalfetchrequests", TOPIC) >= 3.0);
     equal("failed", of("failedproducerequests", TOPIC), 0.0);

@@ -75,7 +75,7 @@ async fn every_metric_is_documented_and_valid() -> Result<()> {
     promtool_accepts(&text)?;
 
     assert!((value(&weir, r#"weir_records_in_total{topic="user_clicks"}"#).await? - 100.0).abs() < f64::EPSILON);
-    let out = value(&weir, r#"weir_bytes_out_total{kind="consume",topic="user_clicks"}"#).await?;
+    let out = value(&weir, r#"weir_bytes_out_total{topic="user_clicks",kind="consume"}"#).await?;
     assert!(out >= value(&weir, r#"weir_bytes_in_total{topic="user_clicks"}"#).await?);
     assert!((value(&weir, "weir_broker_state").await? - 3.0).abs() < f64::EPSILON);
     for phase in ["queue", "local", "remote", "response_queue", "send"] {

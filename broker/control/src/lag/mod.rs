@@ -204,7 +204,7 @@ impl LagTracker {
             self.dropped_partitions += left_out;
             let tracked = self.groups.entry(group).or_insert_with(|| Tracked::new(now_ms));
             (tracked.look, tracked.member_count, tracked.left_out) = (self.looks, member_count, left_out);
-            tracked.observe(now_ms, positions, &self.config);
+            tracked.observe(now_ms, &positions, &self.config);
         }
         let look = self.looks;
         self.groups.retain(|_, tracked| tracked.look == look);
@@ -240,13 +240,13 @@ impl Tracked {
     }
 
     /// `positions` are in the order of their names.
-    fn observe(&mut self, now_ms: i64, positions: Vec<(TopicPartition, Position)>, config: &LagConfig) {
+    fn observe(&mut self, now_ms: i64, positions: &[(TopicPartition, Position)], config: &LagConfig) {
         self.observed_ms = now_ms;
         let names = positions.iter().map(|(partition, _)| partition);
         if !names.eq(self.partitions.iter().map(|(partition, _)| partition)) {
-            self.follow(now_ms, &positions);
+            self.follow(now_ms, positions);
         }
-        for ((_, history), (_, position)) in self.partitions.iter_mut().zip(&positions) {
+        for ((_, history), (_, position)) in self.partitions.iter_mut().zip(positions) {
             history.observe(now_ms, position, self.member_count, config);
         }
         let worst = self.partitions.iter().map(|(_, history)| history).max_by_key(|history| history.status());

@@ -250,12 +250,8 @@ impl Cluster {
 
 /// In and out of this broker since its start.
 fn bytes(cx: &Context) -> [u64; 2] {
-    let [gone_in, gone_out] = cx.metrics.gone_bytes();
     let topics = cx.partitions.topics();
-    topics
-        .iter()
-        .map(|topic| topic.metrics.traffic.bytes())
-        .fold([gone_in, gone_out], |[i, o], [bytes_in, bytes_out]| [i + bytes_in, o + bytes_out])
+    cx.metrics.topics.bytes(topics.iter().map(|topic| &*topic.metrics))
 }
 
 /// Every partition that the image has and this broker serves.

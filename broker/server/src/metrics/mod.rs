@@ -1,6 +1,6 @@
 //! The broker's own metrics, `weir_*`.
 //!
-//! [`Metrics`] holds what is counted as it happens: by topic ([`topics`]) and by API ([`requests`]). The rest is computed
+//! [`Metrics`] holds what is counted as it happens: by topic ([`topics`]) and by API ([`requests`]). What has a row per topic, partition or group is computed
 //! when `/metrics` is asked ([`rows`]): [`scrape`] (partitions, the disk), [`cluster`] (health, replication, balance),
 //! [`runtime`], [`process`], and the groups' own in `groups/metrics`. [`exposition`] writes it all down, with [`page`] for what
 //! is computed. [`compat`] shows the same under the names of Kafka's exporters.
@@ -22,7 +22,6 @@ mod throughput;
 mod topics;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus::core::Collector;
 use prometheus::{Counter, Error, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
@@ -38,7 +37,7 @@ pub(crate) use runtime::alone as runtime_alone;
 pub(crate) use topics::TopicMetrics;
 
 use requests::RequestFamilies;
-use topics::TopicFamilies;
+use topics::TopicSeries;
 
 /// Where series beyond the limit are counted.
 pub(crate) const OTHER: &str = "__other__";
@@ -97,11 +96,13 @@ pub fn families() -> Result<Vec<Box<dyn Collector>>, Error> {
     let bounds = Bounds { level: Level::Topic, series_max: 1 };
     let metrics = Metrics::new(bounds)?;
     let mut all = metrics.collectors();
-    all.push(Box::new(metrics.dropped_series.clone()));
-    for empty in [scrape::families, cluster::families, runtime::families, crate::groups::metric_families] {
+    for empty in
+        [topics::families, scrape::families, cluster::families, runtime::families, crate::groups::metric_families]
+    {
         let described: Result<Vec<_>, Error> = empty(bounds).into_iter().map(Rows::described).collect();
         all.extend(described?);
     }
+    all.push(rows::dropped().described()?);
     let (series, seconds) = exposition::own_collectors()?;
     all.push(Box::new(series));
     all.push(Box::new(seconds));
@@ -123,7 +124,7 @@ fn seconds_buckets() -> Vec<f64> {
 /// What is counted as it happens.
 pub(crate) struct Metrics {
     pub bounds: Bounds,
-    topics: TopicFamilies,
+    topics: TopicSeries,
     requests: RequestFamilies,
     pub log_append_seconds: Histogram,
     pub log_flush_seconds: Histogram,
@@ -134,9 +135,6 @@ pub(crate) struct Metrics {
     /// Time that requests waited for `queued.max.request.bytes`.
     pub throttle_seconds: Counter,
     connections: IntGaugeVec,
-    dropped_series: IntGauge,
-    /// What computed families have dropped, as of the last scrape.
-    computed_dropped: Arc<AtomicUsize>,
     state: IntGauge,
 }
 
@@ -146,7 +144,7 @@ impl Metrics {
             |name: &str, help: &str| Histogram::with_opts(HistogramOpts::new(name, help).buckets(seconds_buckets()));
         Ok(Self {
             bounds,
-            topics: TopicFamilies::new(bounds)?,
+            topics: TopicSeries::new(bounds),
             requests: RequestFamilies::new()?,
             log_append_seconds: histogram("weir_log_append_seconds", "Time to append to a partition's log.")?,
             log_flush_seconds: histogram("weir_log_flush_seconds", "Time to sync one partition to disk.")?,
@@ -170,21 +168,17 @@ impl Metrics {
                 Opts::new("weir_connections", "Open client connections, by listener."),
                 &["listener"],
             )?,
-            dropped_series: IntGauge::new(DROPPED_SERIES, DROPPED_SERIES_HELP)?,
-            computed_dropped: Arc::default(),
             state: IntGauge::new("weir_broker_state", "2 recovering its logs, 3 running, 7 shutting down.")?,
         })
     }
 
     /// Fails if the registry holds metrics of these names already: one broker per registry.
-    pub(crate) fn register(self: &Arc<Self>, registry: &Registry) -> Result<(), Error> {
-        self.collectors().into_iter().try_for_each(|collector| registry.register(collector))?;
-        registry.register(Box::new(Dropped(Arc::clone(self))))
+    pub(crate) fn register(&self, registry: &Registry) -> Result<(), Error> {
+        self.collectors().into_iter().try_for_each(|collector| registry.register(collector))
     }
 
     fn collectors(&self) -> Vec<Box<dyn Collector>> {
-        let mut all = self.topics.collectors();
-        all.extend(self.requests.collectors());
+        let mut all = self.requests.collectors();
         all.push(Box::new(self.log_append_seconds.clone()));
         all.push(Box::new(self.log_flush_seconds.clone()));
         all.push(Box::new(self.group_rebalance_seconds.clone()));
@@ -197,23 +191,18 @@ impl Metrics {
     }
 
     /// The counters of a topic, at 0 if it is new.
-    pub(crate) fn topic(&self, name: &str) -> Arc<TopicMetrics> {
-        self.topics.topic(name)
+    pub(crate) fn topic(&self) -> Arc<TopicMetrics> {
+        self.topics.topic()
     }
 
     /// The counters of a partition, of its own or those of its topic.
-    pub(crate) fn partition(&self, topic: &Arc<TopicMetrics>, name: &str, partition: i32) -> Arc<TopicMetrics> {
-        self.topics.partition(topic, name, partition)
+    pub(crate) fn partition(&self, topic: &Arc<TopicMetrics>) -> Arc<TopicMetrics> {
+        self.topics.partition(topic)
     }
 
     /// What is deleted takes its series with it.
     pub(crate) fn forget(&self, metrics: &TopicMetrics) {
         self.topics.forget(metrics);
-    }
-
-    /// Bytes in and out of topics that are deleted.
-    fn gone_bytes(&self) -> [u64; 2] {
-        self.topics.gone_bytes()
     }
 
     pub(crate) fn api(&self, api: &ApiSpec) -> ApiMetrics {
@@ -245,23 +234,8 @@ impl Metrics {
         self.state.get()
     }
 
-    /// Computed families, whose dropped rows are counted here.
+    /// Computed families.
     pub(crate) fn computed(&self) -> Computed {
-        Computed::new(self.bounds, Arc::clone(&self.computed_dropped))
-    }
-}
-
-/// `weir_metrics_dropped_series`.
-struct Dropped(Arc<Metrics>);
-
-impl Collector for Dropped {
-    fn desc(&self) -> Vec<&prometheus::core::Desc> {
-        self.0.dropped_series.desc()
-    }
-
-    fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
-        let computed = self.0.computed_dropped.load(Ordering::Relaxed);
-        self.0.dropped_series.set((self.0.topics.dropped() + computed) as i64);
-        self.0.dropped_series.collect()
+        Computed::new(self.bounds)
     }
 }

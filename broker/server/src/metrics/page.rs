@@ -16,6 +16,8 @@ pub(super) enum Beyond {
     Sum,
     /// They are left out: their sum means nothing.
     LeaveOut,
+    /// There are none: somebody has chosen which ones there are.
+    Chosen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,10 +141,11 @@ impl Page {
         };
         self.header(family.name, kind, family.help);
         let (mut shown, sums) = (0, family.beyond == Beyond::Sum && !labels.is_empty());
+        let shown_max = if family.beyond == Beyond::Chosen { usize::MAX } else { self.series_max };
         for (values, value) in rows {
             // Somebody may name a topic so.
             let is_other = sums && values.clone().into_iter().all(|value| value.as_ref() == OTHER);
-            if shown == self.series_max || is_other {
+            if shown == shown_max || is_other {
                 rest.add(value);
                 continue;
             }

@@ -1,13 +1,12 @@
 //! Families that are computed when `/metrics` is asked, and what bounds them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::Collector;
 use prometheus::{CounterVec, Error, GaugeVec, Opts};
 
-use super::Bounds;
 use super::page::{Beyond, Described, Kind, Page, Rest, Room, Written};
+use super::{Bounds, DROPPED_SERIES, DROPPED_SERIES_HELP};
 
 /// One family and its rows. Rows of the same label values are one: they are added up or, where a sum means nothing, the
 /// largest counts.
@@ -53,6 +52,12 @@ impl Rows {
     /// Values that mean nothing when they are added up.
     pub(crate) fn of_each(mut self) -> Self {
         self.family.beyond = Beyond::LeaveOut;
+        self
+    }
+
+    /// Somebody has chosen who has a row: all of them are shown.
+    pub(super) fn chosen(mut self) -> Self {
+        self.family.beyond = Beyond::Chosen;
         self
     }
 
@@ -147,7 +152,7 @@ impl Rows {
 
 fn merge(beyond: Beyond, into: &mut f64, value: f64) {
     match beyond {
-        Beyond::Sum => *into += value,
+        Beyond::Sum | Beyond::Chosen => *into += value,
         Beyond::LeaveOut => *into = into.max(value),
     }
 }
@@ -159,15 +164,13 @@ type Read = Box<dyn Fn() -> Vec<Rows> + Send + Sync>;
 pub(crate) struct Computed {
     reads: Arc<Mutex<Vec<Read>>>,
     series_max: usize,
-    dropped: Arc<AtomicUsize>,
     /// That of the whole page.
     pub(super) room: Arc<Room>,
 }
 
 impl Computed {
-    /// `dropped` is told how many rows have no series of their own.
-    pub(super) fn new(bounds: Bounds, dropped: Arc<AtomicUsize>) -> Self {
-        Self { reads: Arc::default(), series_max: bounds.series_max, dropped, room: Arc::default() }
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { series_max: bounds.series_max, ..Self::default() }
     }
 
     pub(crate) fn add(&self, read: impl Fn() -> Vec<Rows> + Send + Sync + 'static) {
@@ -176,13 +179,18 @@ impl Computed {
 
     pub(super) fn page(&self) -> Written {
         let mut page = Page::new(self.series_max, &self.room);
-        for read in self.reads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            read().into_iter().for_each(|rows| rows.write(&mut page));
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.iter().flat_map(|read| read()).for_each(|rows| rows.write(&mut page));
+        if !reads.is_empty() {
+            page.own_dropped();
         }
-        let written = page.finish();
-        self.dropped.store(written.dropped, Ordering::Relaxed);
-        written
+        page.finish()
     }
+}
+
+/// How many rows of a page have no series of their own.
+pub(super) fn dropped() -> Rows {
+    Rows::gauge(DROPPED_SERIES, &[], DROPPED_SERIES_HELP)
 }
 
 #[cfg(test)]

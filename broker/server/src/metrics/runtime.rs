@@ -1,7 +1,7 @@
 //! The threads that do the work. Weir has one pool of them for sockets and requests, where Kafka has two: both idle
 //! ratios are of the same threads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeMetrics};
@@ -19,7 +19,7 @@ pub(super) fn add(computed: &Computed) {
 
 /// Of a process that computes nothing else. Must be called in the runtime that does its work.
 pub(crate) fn alone() -> Computed {
-    let computed = Computed::new(Bounds { level: Level::Cluster, series_max: 1 }, Arc::default());
+    let computed = Computed::new(Bounds { level: Level::Cluster, series_max: 1 });
     add(&computed);
     computed
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::topics::counted;
 use super::{Bounds, Computed, Rows};
 use crate::api::Context;
 use crate::clock::now_ms;
@@ -10,6 +11,11 @@ use crate::net::Limits;
 /// Adds what is computed of the broker. Must be called in the runtime that serves requests.
 pub(crate) fn add(computed: &Computed, cx: &Arc<Context>, limits: &Arc<Limits>) {
     let (logs, disk, limits, bounds) = (Arc::clone(cx), Arc::clone(cx), Arc::clone(limits), cx.metrics.bounds);
+    let topics = Arc::clone(cx);
+    computed.add(move || {
+        let all = topics.partitions.topics();
+        topics.metrics.topics.read(counted(topics.metrics.bounds, &all))
+    });
     computed.add(move || Logs::read(&logs, bounds).into_rows());
     computed.add(move || log_dir(Some(&disk)));
     computed.add(move || in_flight(Some(&limits)));

@@ -61,7 +61,7 @@ impl Partitions {
             has_deleted_folders: AtomicBool::new(false),
         });
         let topics: Vec<(Arc<TopicImage>, Arc<TopicMetrics>)> =
-            image.topics().map(|topic| (Arc::clone(topic), metrics.topic(&topic.name))).collect();
+            image.topics().map(|topic| (Arc::clone(topic), metrics.topic())).collect();
         let mut jobs = Vec::with_capacity(image.partition_count());
         for (topic, (topic_image, _)) in topics.iter().enumerate() {
             let config = Arc::new(log_config(file, settings.node_id, image, &topic_image.name));

@@ -136,8 +136,7 @@ impl Partitions {
 
     fn open_new(&self, image: &TopicImage, config: &Arc<LogConfig>) {
         let known = self.topic(&TopicRef::Id(image.id.0));
-        let metrics =
-            known.as_ref().map_or_else(|| self.metrics.topic(&image.name), |topic| Arc::clone(&topic.metrics));
+        let metrics = known.as_ref().map_or_else(|| self.metrics.topic(), |topic| Arc::clone(&topic.metrics));
         let mut partitions = known.map(|topic| topic.partitions.clone()).unwrap_or_default();
         for (index, state) in image.partitions.iter().enumerate().skip(partitions.len()) {
             let name = TopicPartition::new(Arc::clone(&image.name), index as i32);
@@ -172,7 +171,7 @@ impl Partitions {
             error!(topic = %name.topic, partition = name.partition, %error, "partition is offline");
             error.to_string()
         });
-        let metrics = self.metrics.partition(metrics, &name.topic, name.partition);
+        let metrics = self.metrics.partition(metrics);
         Partition::new(name, state.leader_epoch, log, &self.flusher, metrics)
     }
 
@@ -186,8 +185,11 @@ impl Partitions {
     }
 
     fn delete(&self, topic: &TopicImage) {
-        let removed = self.index.write().unwrap_or_else(PoisonError::into_inner).remove(topic.id);
-        let Some(removed) = removed else { return };
+        let Some(removed) = self.topic(&TopicRef::Id(topic.id.0)) else { return };
+        // While it can still be found, so that what it counted is never missing in a sum.
+        removed.partitions.iter().for_each(|partition| self.metrics.forget(&partition.metrics));
+        self.metrics.forget(&removed.metrics);
+        self.index.write().unwrap_or_else(PoisonError::into_inner).remove(topic.id);
         for partition in &removed.partitions {
             let Some(log) = partition.take_log() else { continue };
             if let Err(error) = log.delete() {
@@ -195,8 +197,6 @@ impl Partitions {
             }
         }
         self.has_deleted_folders.store(true, Ordering::Relaxed);
-        removed.partitions.iter().for_each(|partition| self.metrics.forget(&partition.metrics));
-        self.metrics.forget(&removed.metrics);
         info!(topic = %topic.name, partitions = removed.partitions.len(), "topic deleted");
     }
 }

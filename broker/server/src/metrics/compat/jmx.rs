@@ -8,7 +8,7 @@ use crate::api::Context;
 use crate::metrics::cluster::Counts;
 use crate::metrics::page::{Family, Page};
 use crate::metrics::process::ProcessUsage;
-use crate::metrics::topics::TopicTraffic;
+use crate::metrics::topics::Counters;
 
 const OF_PARTITION: [&str; 2] = ["topic", "partition"];
 
@@ -107,33 +107,33 @@ const OPEN_FDS: Family<0> = Family::gauge("process_open_fds", [], "Open file des
 const MAX_FDS: Family<0> = Family::gauge("process_max_fds", [], "Limit of open file descriptors.");
 const START_TIME: Family<0> = Family::gauge("process_start_time_seconds", [], "Start, in seconds since 1970.");
 
-type TopicFamily = (Family<1>, fn(&TopicTraffic) -> &AtomicU64);
+type TopicFamily = (Family<1>, fn(&Counters) -> &AtomicU64);
 
 /// Families of topics. There is none over all topics, so that sums count nothing twice.
 const OF_TOPICS: [TopicFamily; 7] = [
-    (of_topic("kafka_server_brokertopicmetrics_bytesin_total", "Bytes of batches appended by clients."), |traffic| {
-        &traffic.bytes_in
+    (of_topic("kafka_server_brokertopicmetrics_bytesin_total", "Bytes of batches appended by clients."), |counters| {
+        &counters.bytes_in
     }),
-    (of_topic("kafka_server_brokertopicmetrics_bytesout_total", "Bytes of batches sent to consumers."), |traffic| {
-        &traffic.bytes_out
+    (of_topic("kafka_server_brokertopicmetrics_bytesout_total", "Bytes of batches sent to consumers."), |counters| {
+        &counters.bytes_out
     }),
-    (of_topic("kafka_server_brokertopicmetrics_messagesin_total", "Records appended by clients."), |traffic| {
-        &traffic.records_in
+    (of_topic("kafka_server_brokertopicmetrics_messagesin_total", "Records appended by clients."), |counters| {
+        &counters.records_in
     }),
     (
         of_topic("kafka_server_brokertopicmetrics_totalproducerequests_total", "Appends asked for, one a partition."),
-        |traffic| &traffic.produce_requests,
+        |counters| &counters.produce_requests,
     ),
     (
         of_topic("kafka_server_brokertopicmetrics_failedproducerequests_total", "Appends that were refused."),
-        |traffic| &traffic.failed_produce_requests,
+        |counters| &counters.failed_produce_requests,
     ),
     (
         of_topic("kafka_server_brokertopicmetrics_totalfetchrequests_total", "Reads asked for, one a partition."),
-        |traffic| &traffic.fetch_requests,
+        |counters| &counters.fetch_requests,
     ),
-    (of_topic("kafka_server_brokertopicmetrics_failedfetchrequests_total", "Reads that were refused."), |traffic| {
-        &traffic.failed_fetch_requests
+    (of_topic("kafka_server_brokertopicmetrics_failedfetchrequests_total", "Reads that were refused."), |counters| {
+        &counters.failed_fetch_requests
     }),
 ];
 /// None: batches pass through untouched.
@@ -153,7 +153,7 @@ pub(super) fn write(page: &mut Page, cx: &Context, look: &Look, idle_ratio: f64)
     replicas(page, &counts);
     server(page, cx, idle_ratio);
     for (family, counter) in &OF_TOPICS {
-        let count = |topic: &TopicLook| counter(&topic.metrics.traffic).load(Ordering::Relaxed) as f64;
+        let count = |topic: &TopicLook| counter(topic.metrics.of_topic()).load(Ordering::Relaxed) as f64;
         page.family(family, look.topics.iter().map(|topic| ([&*topic.name], count(topic))));
     }
     for family in &CONVERSIONS {
