@@ -81,7 +81,7 @@ Metric = collections.namedtuple("Metric", ["kind", "labels"])
 def exported():
     """Type and labels by name of each metric in the reference; histograms by the three names that they have in queries."""
     metrics = {}
-    row = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \|", re.M)
+    row = re.compile(r"^\| `(\w+)` \| (\w+) \| \w* ?\| ([^|]*) \|", re.M)
     for name, kind, labels in row.findall((ROOT / "docs/metrics-reference.md").read_text()):
         labels = set(re.findall(r"`(\w+)`", labels))
         if kind == "histogram":

@@ -7,7 +7,7 @@ use prometheus::proto::MetricType;
 pub(super) fn metrics_table(collectors: &[Box<dyn Collector>]) -> String {
     let mut rows: Vec<String> = collectors.iter().flat_map(|collector| rows(collector.as_ref())).collect();
     rows.sort();
-    let mut table = "| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut table = "| metric | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n".to_owned();
     rows.iter().for_each(|row| table.push_str(row));
     table
 }
@@ -23,7 +23,13 @@ fn rows(collector: &dyn Collector) -> Vec<String> {
             _ => "gauge",
         };
         let labels = desc.variable_labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        format!("| `{}` | {kind} | {labels} | {} |\n", desc.fq_name, desc.help)
+        format!("| `{}` | {kind} | {} | {labels} | {} |\n", desc.fq_name, unit(&desc.fq_name), desc.help)
     };
     descs.iter().map(row).collect()
+}
+
+/// What a name ends with, as Prometheus's conventions have it; whatever is counted otherwise is in the meaning.
+fn unit(name: &str) -> &'static str {
+    let name = name.strip_suffix("_total").unwrap_or(name);
+    ["seconds", "bytes", "ratio"].into_iter().find(|unit| name.ends_with(unit)).unwrap_or_default()
 }
