@@ -109,7 +109,8 @@ def index(folder):
 def observed(folder):
     watched, traced = observing.metrics(folder), observing.traces(folder)
     many, latency = observing.scrapes(folder), observing.latency_in_a_crowd(folder)
-    page, alone, crowd = f"{many['median_s'] * 1000:.0f} ms, {many['page_mb']:.1f} MB", latency["alone"]["p99_ms"], latency["crowd"]["p99_ms"]
+    page = f"{many['median_s'] * 1000:.0f} ms, {many['page_mb']:.1f} MB"
+    alone, other, crowd = (latency[side]["p99_ms"] for side in ("alone", "other", "crowd"))
     return [
         against("produce, a series per partition, scraped each second", f"{watched['mib_per_s']:.0f} MiB/s", "Weir that nobody scrapes",
                 f"≥ 98 %, is {watched['speed']:.1%}", watched["speed"] >= 0.98),
@@ -119,8 +120,8 @@ def observed(folder):
                 many["median_s"] < 0.1 and many["page_mb"] < 5),
         against("resident, for these groups and scrapes", f"{many['grown_mb']:.1f} MB", f"{many['idle_mb']:.0f} MB, 10,000 partitions", "< 20 MB",
                 many["grown_mb"] < 20),
-        against("latency at 2,000/s, p99, while 150 scrape", f"{crowd:.2f} ms", f"{alone:.2f} ms, nobody scrapes", f"≤ 1.2 ×, is {crowd / alone:.2f} ×",
-                crowd <= 1.2 * alone),
+        against("latency at 2,000/s, p99, while 150 scrape", f"{crowd:.2f} ms", f"{other:.2f} ms, they scrape another broker; {alone:.2f} ms, nobody does",
+                f"≤ 1.2 ×, is {crowd / other:.2f} ×", crowd <= 1.2 * other),
     ]
 
 
