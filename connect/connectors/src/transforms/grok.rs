@@ -143,7 +143,7 @@ impl Grok {
         for overlay in overlays {
             let mut library = library.clone();
             library.extend(overlay.iter().copied().filter(|(name, _)| !definitions.contains_key(*name)));
-            let mut expansion = Expansion { library: &library, regex: String::new(), fields: Vec::new() };
+            let mut expansion = Expansion { patterns: &library, regex: String::new(), fields: Vec::new() };
             expansion.expand(pattern, None, 0)?;
             expansions.push((expansion.regex, expansion.fields));
         }
@@ -240,7 +240,7 @@ fn captures(regex: &Regex, fields: &[(Field, Type)]) -> Vec<Capture> {
 const GROUP_PREFIX: &str = "_f";
 
 struct Expansion<'a> {
-    library: &'a HashMap<&'a str, &'a str>,
+    patterns: &'a HashMap<&'a str, &'a str>,
     regex: String,
     fields: Vec<(Field, Type)>,
 }
@@ -261,8 +261,8 @@ impl Expansion<'_> {
                 }
                 GrokComponent::PatternError(_) => return Err(GrokError::Syntax { position }),
                 GrokComponent::GrokPattern { name, alias, extract, definition, range, .. } => {
-                    let library = self.library;
-                    let body = if definition.is_empty() { library.get(name).copied() } else { Some(definition) };
+                    let patterns = self.patterns;
+                    let body = if definition.is_empty() { patterns.get(name).copied() } else { Some(definition) };
                     let body =
                         body.ok_or_else(|| GrokError::Unknown { position, name: name.into(), hint: self.hint(name) })?;
                     self.open_group(alias, extract, position)?;
@@ -290,7 +290,7 @@ impl Expansion<'_> {
     }
 
     fn hint(&self, name: &str) -> String {
-        let near = weir_connect_api::config::nearest(name, self.library.keys().copied());
+        let near = weir_connect_api::config::nearest(name, self.patterns.keys().copied());
         near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
     }
 }
