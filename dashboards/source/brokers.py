@@ -56,8 +56,9 @@ def latency():
         "Where the time goes", 8,
         phases("Produce"),
         phases("Fetch"),
-        graph("p99 by API", "From a request's whole frame until its answer is ready. Fetch waits for records: see its phases.",
-              p99, unit="s", limit="max(weir:threshold:produce_p99_seconds)"),
+        graph("p99 by API", """From a request's whole frame until its answer is ready. Fetch waits for records: see its phases. While
+              traces are on, points are requests that one tells of: by their trace_id.""",
+              p99, unit="s", limit="max(weir:threshold:produce_p99_seconds)", exemplars=True),
         graph("Requests", "Answered per second, by API.", {"{{api}}": f'{rate("weir_requests_total", BROKER, "api")} > 0'}, unit="reqps",
               width=6),
         graph("Errors answered", "Per second, by API and Kafka's name of the error.",

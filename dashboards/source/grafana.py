@@ -111,9 +111,9 @@ LIMIT = line_of("limit", ("color", {"mode": "fixed", "fixedColor": "red"}), ("cu
 
 
 def graph(title, description, queries, *, unit="short", width=8, stack=False, limit=None, least=0, most=None,
-          overrides=(), bars=False, none=None, table=False, log=False):
+          overrides=(), bars=False, none=None, table=False, log=False, exemplars=False):
     """Lines over time. `limit` is an expression: where the alert's threshold lies, drawn dashed in red. `table`: the legend has a
-    line for each, the largest now first."""
+    line for each, the largest now first. `exemplars`: requests whose traces are kept are points between the lines."""
     queries = {"__auto": queries} if isinstance(queries, str) else dict(queries)
     if limit:
         queries["limit"] = limit
@@ -139,8 +139,8 @@ def graph(title, description, queries, *, unit="short", width=8, stack=False, li
                    "calcs": ["lastNotNull"] if table else [], **({"sortBy": "Last *", "sortDesc": True} if table else {})},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
-    return panel("timeseries", title, description, width, targets(queries), defaults, options,
-                 [*overrides, *([LIMIT] if limit else [])])
+    asked = [one | ({"exemplar": True} if exemplars and one["legendFormat"] != "limit" else {}) for one in targets(queries)]
+    return panel("timeseries", title, description, width, asked, defaults, options, [*overrides, *([LIMIT] if limit else [])])
 
 
 def timeline(title, description, query, *, mappings, legend="__auto", width=12, none=None):

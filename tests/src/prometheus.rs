@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use serde_json::{Value as Json, json};
@@ -78,6 +78,7 @@ impl Prometheus {
         command.arg(format!("--config.file={}", folder.join("prometheus.yml").display()));
         command.arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()));
         command.arg(format!("--web.listen-address={address}"));
+        command.arg("--enable-feature=exemplar-storage");
         let process = Process::start("prometheus", command, &folder.join("prometheus.log"))?;
         let mut prometheus = Self { process, url, targets: targets_file };
         let ready = format!("{}/-/ready", prometheus.url);
@@ -111,6 +112,24 @@ impl Prometheus {
     pub async fn points(&self, selector: &str, past: Duration) -> Result<Vec<Series>> {
         let found = self.ask(&format!("{selector}[{}ms]", past.as_millis())).await?;
         found.iter().map(series).collect()
+    }
+
+    /// The exemplars of the last `past`: the labels of their series, and their own.
+    pub async fn exemplars(&self, selector: &str, past: Duration) -> Result<Vec<(Labels, Labels)>> {
+        let end = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let range =
+            [("start", end.saturating_sub(past)), ("end", end)].map(|(key, at)| (key, at.as_secs_f64().to_string()));
+        let parameters = [("query", selector.to_owned())].into_iter().chain(range);
+        let url = reqwest::Url::parse_with_params(&format!("{}/api/v1/query_exemplars", self.url), parameters)?;
+        let answer = http::json(url.as_str()).await?;
+        let mut all = Vec::new();
+        for found in answer["data"].as_array().context("exemplars come by series")? {
+            let series: Labels = serde_json::from_value(found["seriesLabels"].clone())?;
+            for exemplar in found["exemplars"].as_array().context("a series has a list of them")? {
+                all.push((series.clone(), serde_json::from_value(exemplar["labels"].clone())?));
+            }
+        }
+        Ok(all)
     }
 
     async fn ask(&self, expr: &str) -> Result<Vec<Json>> {

@@ -23,6 +23,8 @@ pub struct Span {
     pub id: String,
     /// Empty for the first of a trace.
     pub parent: String,
+    /// Traces that it refers to.
+    pub links: Vec<String>,
     pub kind: SpanKind,
     pub attributes: BTreeMap<String, String>,
     pub is_error: bool,
@@ -82,6 +84,7 @@ fn span(wire: WireSpan, service: &str) -> Span {
         trace: hex(&wire.trace_id),
         id: hex(&wire.span_id),
         parent: hex(&wire.parent_span_id),
+        links: wire.links.iter().map(|link| hex(&link.trace_id)).collect(),
         kind,
         attributes: attributes(wire.attributes),
         is_error: wire.status.is_some_and(|status| status.code() == WireStatus::Error),

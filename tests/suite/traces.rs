@@ -11,6 +11,7 @@ use weir_tests::http;
 use weir_tests::lines::{Format, LineWriter};
 use weir_tests::postgres::Postgres;
 use weir_tests::process::run;
+use weir_tests::prometheus::{Prometheus, Target};
 use weir_tests::traces::{Receiver, Span};
 use weir_tests::wait::{wait_for, wait_until};
 use weir_tests::weir::{Weir, command};
@@ -126,6 +127,52 @@ async fn a_clients_trace_goes_on_and_its_header_stays_as_it_is() -> Result<()> {
     for span in wait_for("the broker's part of the trace", LIMIT, told).await? {
         assert_eq!(span.parent, CLIENT, "{span:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn prometheus_finds_the_trace_of_a_request_beside_how_long_it_took() -> Result<()> {
+    let (folder, receiver) = (tempfile::tempdir()?, Receiver::start().await?);
+    let weir = Weir::up_with(folder.path(), &[], "", &to(&receiver.url)).await?;
+    let target = Target { job: "weir", cluster: "one", url: weir.http() };
+    let prometheus = Prometheus::start(&folder.path().join("prometheus"), 60, "", &[target]).await?;
+    let record = folder.path().join("record");
+    std::fs::write(&record, "hello")?;
+    let header = format!("traceparent=00-{TRACE}-{CLIENT}-01");
+    kcat(&["-b", &weir.bootstrap(), "-P", "-t", "orders", "-H", &header, &record.to_string_lossy()])?;
+    let buckets = "weir_request_duration_seconds_bucket{api=\"Produce\"}";
+    let stored = async || {
+        let all = prometheus.exemplars(buckets, Duration::from_secs(600)).await.ok()?;
+        all.into_iter().find(|(_, exemplar)| exemplar["trace_id"] == TRACE)
+    };
+    let (series, exemplar) = wait_for("the exemplar", LIMIT, stored).await?;
+    assert!(series["cluster"] == "one" && series.contains_key("le"), "{series:?}");
+    let told = async || named(&receiver.spans(), TRACE, "Produce orders").cloned();
+    let span = wait_for("its span", LIMIT, told).await?;
+    assert_eq!(exemplar["span_id"], span.id);
+    let counted = prometheus.query("weir_requests_total{api=\"Produce\"}").await?;
+    assert_eq!(counted.len(), 1, "counters keep their names: {counted:?}");
+    let asked = http::text(&format!("{}/metrics", weir.http())).await?;
+    assert!(!asked.contains(TRACE), "who does not ask for OpenMetrics gets it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sink_may_begin_traces_of_its_own_that_refer_to_those_of_its_records() -> Result<()> {
+    let (folder, receiver) = (tempfile::tempdir()?, Receiver::start().await?);
+    let docs =
+        "connectors: {docs: {class: search, topics: [orders], url: embedded, index: orders, trace.context: link}}\n";
+    let weir = Weir::up_with(folder.path(), &[], docs, &to(&receiver.url)).await?;
+    let record = folder.path().join("record");
+    std::fs::write(&record, "{\"a\":1}")?;
+    let header = format!("traceparent=00-{TRACE}-{CLIENT}-01");
+    kcat(&["-b", &weir.bootstrap(), "-P", "-t", "orders", "-H", &header, &record.to_string_lossy()])?;
+    let told = async || receiver.spans().into_iter().find(|span| span.name == "process orders");
+    let process = wait_for("the sink's work", LIMIT, told).await?;
+    assert_eq!((process.parent.as_str(), process.links.as_slice()), ("", [TRACE.to_owned()].as_slice()));
+    assert_ne!(process.trace, TRACE);
+    let put = async || named(&receiver.spans(), &process.trace, "put docs").cloned();
+    assert_eq!(wait_for("its call", LIMIT, put).await?.parent, process.id);
     Ok(())
 }
 

@@ -84,7 +84,8 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let routes = config.routes.merge(groups::routes(Arc::clone(&started)));
     let computed = metrics.computed();
     let compat = settings.shows_compat.then(|| config.compat.clone());
-    let shown = Shown { registry: config.registry.clone(), computed: computed.clone(), compat };
+    let (registry, exemplars) = (config.registry.clone(), metrics.exemplars());
+    let shown = Shown { registry, computed: computed.clone(), exemplars, compat };
     http.serve(shown, routes, is_ready(&started, config.is_ready), &tasks, &stop);
     // If the start fails, nothing goes on.
     let starting = stop.clone().drop_guard();

@@ -123,6 +123,12 @@ impl Work {
         self
     }
 
+    /// What else it has to do with, beside its parent.
+    pub fn linked(mut self, other: SpanContext) -> Self {
+        self.span.add_link(other, Vec::new());
+        self
+    }
+
     /// As `error.type`: Kafka's name of the error, or the class of ours.
     pub fn failed(mut self, error: Option<impl Into<Cow<'static, str>>>) -> Self {
         if let Some(error) = error.map(Into::into) {

@@ -9,7 +9,7 @@ use weir_connect_api::{
 };
 
 use crate::chain::Chain;
-use crate::converter;
+use crate::{converter, trace};
 
 /// Keys of sources and sinks; names and defaults are Kafka Connect's.
 static COMMON: LazyLock<ConfigDef> = LazyLock::new(|| {
@@ -76,6 +76,7 @@ static SINK: LazyLock<ConfigDef> = LazyLock::new(|| {
     ConfigDef::new(vec![
         ConfigKey::new("topics", ConfigType::List, "The topics to read.").default(""),
         ConfigKey::new("topics.regex", ConfigType::String, "The topics to read, as a regular expression."),
+        trace::config_key(),
     ])
     .with_prefix("consumer.override.")
 });

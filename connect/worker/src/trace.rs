@@ -10,13 +10,24 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use weir_connect_api::{ConnectError, ErrorClass, Header, Record, SinkRecord};
+use weir_connect_api::{Config, ConfigKey, ConfigType, ConnectError, ErrorClass, Header, Record, SinkRecord};
 use weir_trace::{Keep, SpanContext, SpanKind, TRACEPARENT, Work, context_of, traceparent};
 
 /// Of one batch of a sink so many records are told at most: a batch is one call, whatever is in it.
 const BATCH_RECORDS_MAX: usize = 64;
 /// And of all batches until the sink is flushed.
 const PROCESSING_MAX: usize = 1024;
+
+const RELATION: &str = "trace.context";
+const PARENT: &str = "parent";
+const LINK: &str = "link";
+
+/// Of every sink.
+pub(crate) fn config_key() -> ConfigKey {
+    let meaning =
+        "What the trace of a record is to the sink's work on it: its parent, or a link from a trace of the work's own.";
+    ConfigKey::new(RELATION, ConfigType::String, meaning).default(PARENT).choices(&[PARENT, LINK])
+}
 
 /// Work of a trace that is kept, or begins one that is.
 fn work(
@@ -82,19 +93,30 @@ fn error_type(error: &ConnectError) -> &'static str {
     }
 }
 
+/// What the trace of a record is to the work of a sink on it: [`RELATION`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    /// The work belongs to it.
+    Parent,
+    /// The work begins a trace of its own, which refers to it.
+    Link,
+}
+
 /// A record that a sink works on.
 pub(crate) struct Processing {
     context: SpanContext,
+    relation: Relation,
     topic: Arc<str>,
     began: SystemTime,
     put: Option<(SystemTime, SystemTime)>,
 }
 
 /// Those records of a batch that belong to traces.
-pub(crate) fn processing(records: &[SinkRecord]) -> Vec<Processing> {
+pub(crate) fn processing(records: &[SinkRecord], config: &Config) -> Vec<Processing> {
     if !weir_trace::is_on() {
         return Vec::new();
     }
+    let relation = if config.str(RELATION) == LINK { Relation::Link } else { Relation::Parent };
     let began = SystemTime::now();
     let traced = records.iter().filter_map(|record| Some((of_headers(&record.record.headers)?, record)));
     let mut traced: Vec<_> = traced.collect();
@@ -103,7 +125,10 @@ pub(crate) fn processing(records: &[SinkRecord]) -> Vec<Processing> {
     traced
         .into_iter()
         .take(BATCH_RECORDS_MAX)
-        .map(|(context, record)| Processing { context, topic: Arc::clone(&record.origin.topic), began, put: None })
+        .map(|(context, record)| {
+            let topic = Arc::clone(&record.origin.topic);
+            Processing { context, relation, topic, began, put: None }
+        })
         .collect()
 }
 
@@ -123,8 +148,12 @@ impl Processing {
     /// The sink has them, or has failed; it was flushed since `flushed`.
     pub(crate) fn done(records: Vec<Self>, connector: &str, flushed: SystemTime, error: Option<&ConnectError>) {
         let now = SystemTime::now();
-        for Self { context, topic, began, put } in records {
-            let Some(process) = work("process", &topic, SpanKind::Consumer, Some(&context), began) else { continue };
+        for Self { context, relation, topic, began, put } in records {
+            let parent = (relation == Relation::Parent).then_some(&context);
+            let Some(mut process) = work("process", &topic, SpanKind::Consumer, parent, began) else { continue };
+            if relation == Relation::Link {
+                process = process.linked(context);
+            }
             let context = process
                 .with("messaging.consumer.group.name", format!("connect-{connector}"))
                 .with("weir.connector", connector.to_owned())

@@ -26,6 +26,7 @@ interface PrometheusQuery {
   instant: boolean;
   range: boolean;
   format?: 'time_series' | 'table' | 'heatmap';
+  exemplar?: boolean;
 }
 type Query = PrometheusQuery | (ElasticsearchDataQuery & { datasource: { type: 'elasticsearch'; uid: string } });
 

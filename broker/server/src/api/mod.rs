@@ -163,8 +163,9 @@ impl Sending {
     /// It is sent.
     pub(crate) fn done(&self) {
         self.metrics.sent(self.ready, self.sending);
-        if let Some(told) = &self.told {
-            told.tell(self.sending);
+        let Some(told) = &self.told else { return };
+        if let Some(span) = told.tell(self.sending) {
+            self.metrics.kept(self.ready - told.times.started, &span);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use weir_protocol::api::{self as spec, ApiSpec};
-use weir_trace::{Found, Keep, SpanKind, Within, Work, context_of, wall_clock, within};
+use weir_trace::{Found, Keep, SpanContext, SpanKind, Within, Work, context_of, wall_clock, within};
 use weir_types::batch::RecordBatch;
 
 use super::{Call, RecordRange};
@@ -80,12 +80,12 @@ impl RequestTrace {
 }
 
 impl Told {
-    /// The answer, which began to be sent at `sending`, is sent.
-    pub(super) fn tell(&self, sending: Instant) {
+    /// The answer, which began to be sent at `sending`, is sent. The span, if anybody keeps it.
+    pub(super) fn tell(&self, sending: Instant) -> Option<SpanContext> {
         let (times, sent) = (&self.times, Instant::now());
         let keep = if self.error.is_some() || self.is_slow() { Keep::Always } else { Keep::Sampled };
         let parent = self.trace.context.get();
-        let Some(work) = Work::begun(keep, SpanKind::Server, parent, wall_clock(times.received)) else { return };
+        let work = Work::begun(keep, SpanKind::Server, parent, wall_clock(times.received))?;
         let mut work = work.with("messaging.system", "kafka").failed(self.error.clone());
         work = match self.trace.topic.get() {
             Some(topic) => {
@@ -111,6 +111,7 @@ impl Told {
             let work = Work::begun(Keep::Always, SpanKind::Internal, Some(&context), wall_clock(began));
             work.map(|work| work.named(phase).ended(wall_clock(ended)));
         }
+        Some(context)
     }
 
     fn is_slow(&self) -> bool {
@@ -134,7 +135,7 @@ fn operation(api: &ApiSpec) -> Option<&'static str> {
 mod tests {
     use std::task::{Poll, Waker};
 
-    use weir_trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, current};
+    use weir_trace::{SpanId, TraceFlags, TraceId, TraceState, current};
 
     use super::super::call::Handled;
     use super::super::{Answer, Reply};

@@ -10,6 +10,7 @@ mod guard;
 mod places;
 mod shared;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use std::{io, thread};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -30,7 +31,7 @@ use tracing::error;
 use crate::config::listeners::parse_host_port;
 use crate::config::value::{boolean, elements};
 use crate::config::{ConfigError, Property, bad_value};
-use crate::metrics::{Compat, Computed, render, runtime_alone};
+use crate::metrics::{Compat, Computed, Exemplars, Format, render, runtime_alone};
 use crate::net::{BindError, listen};
 use guard::{Guarded, Limits};
 use places::Places;
@@ -61,6 +62,7 @@ pub struct Shown {
     pub registry: Registry,
     /// What a broker adds to that.
     pub(crate) computed: Computed,
+    pub(crate) exemplars: Exemplars,
     /// `None`: `metrics.compat` is off.
     pub compat: Option<Compat>,
 }
@@ -68,7 +70,7 @@ pub struct Shown {
 impl Shown {
     /// Of a process without a broker. Must be called in the runtime that does its work.
     pub fn of(registry: Registry, compat: Option<Compat>) -> Self {
-        Self { registry, computed: runtime_alone(), compat }
+        Self { registry, computed: runtime_alone(), exemplars: Exemplars::default(), compat }
     }
 }
 
@@ -113,10 +115,10 @@ impl BoundHttp {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
-        let Shown { registry, computed, compat } = shown;
-        let native = page(move || render(&registry, &computed));
+        let Shown { registry, computed, exemplars, compat } = shown;
+        let native = page(move |format| render(&registry, &computed, &exemplars, format));
         let compat = match compat {
-            Some(names) => get(scrape).with_state(page(move || names.render())),
+            Some(names) => get(scrape_text).with_state(page(move |_| names.render())),
             None => get(compat_off),
         };
         let app = Router::new()
@@ -166,17 +168,26 @@ fn run(sockets: Vec<TcpListener>, app: &Router, limits: Limits, stop: &Cancellat
 /// A page of metrics, or why there is none.
 type Page = Result<Bytes, String>;
 
-/// Written once for all that wait for it.
-fn page(write: impl Fn() -> Result<Vec<u8>, prometheus::Error> + Send + Sync + 'static) -> Shared<(), Page> {
-    Shared::new(move |asked| {
-        let page = write().map(Bytes::from).map_err(|error| error.to_string());
-        vec![page; asked.len()]
+/// Written once for all that wait for it in one format.
+fn page(write: impl Fn(Format) -> Result<String, prometheus::Error> + Send + Sync + 'static) -> Shared<Format, Page> {
+    Shared::new(move |asked: &[Format]| {
+        let mut pages: HashMap<Format, Page> = HashMap::new();
+        let written = |format| write(format).map(Bytes::from).map_err(|error| error.to_string());
+        asked.iter().map(|format| pages.entry(*format).or_insert_with(|| written(*format)).clone()).collect()
     })
 }
 
-async fn scrape(State(page): State<Shared<(), Page>>) -> Response {
-    match page.ask(()).await {
-        Some(Ok(text)) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+async fn scrape(State(page): State<Shared<Format, Page>>, headers: HeaderMap) -> Response {
+    answer(&page, Format::wanted(&headers)).await
+}
+
+async fn scrape_text(State(page): State<Shared<Format, Page>>) -> Response {
+    answer(&page, Format::Text).await
+}
+
+async fn answer(page: &Shared<Format, Page>, format: Format) -> Response {
+    match page.ask(format).await {
+        Some(Ok(text)) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "the page was not written\n").into_response(),
     }

@@ -53,6 +53,12 @@ impl Buckets {
     }
 }
 
+/// Which bucket counts so many seconds; one more than there are bounds for what is beyond the last.
+pub(super) fn bucket_of(seconds: f64) -> usize {
+    let bounds = seconds_buckets();
+    bounds.iter().position(|bound| seconds <= *bound).unwrap_or(bounds.len())
+}
+
 #[cfg(test)]
 mod tests {
     use prometheus::HistogramOpts;

@@ -2,22 +2,64 @@
 
 use std::time::Instant;
 
+use axum::http::{HeaderMap, header};
 use prometheus::core::Collector;
 use prometheus::proto::{MetricFamily, MetricType};
-use prometheus::{Encoder, Error, Gauge, GaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Error, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
 use super::Computed;
+use super::exemplars::Exemplars;
+use super::open_metrics::open_metrics;
 
 /// Series of a histogram besides its buckets: the last bucket, sum and count.
 const HISTOGRAM_SERIES_MORE: usize = 3;
+const OPEN_METRICS: &str = "application/openmetrics-text";
+const OPEN_METRICS_VERSION: &str = "version=1.0.0";
 
-/// In Prometheus's text format, version 0.0.4.
-pub(crate) fn render(registry: &Registry, computed: &Computed) -> Result<Vec<u8>, Error> {
+/// In which format a page is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Format {
+    /// Prometheus's text format, version 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// While traces are on, whoever takes OpenMetrics gets it, for the exemplars; otherwise there is nothing in it for them.
+    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
+        if weir_trace::is_on() { Self::accepted(headers) } else { Self::Text }
+    }
+
+    fn accepted(headers: &HeaderMap) -> Self {
+        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let is_open_metrics = |range: &str| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_it = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(OPEN_METRICS));
+            is_it && parts.all(|part| !part.starts_with("version=") || part == OPEN_METRICS_VERSION)
+        };
+        if accepted.flat_map(|value| value.split(',')).any(is_open_metrics) { Self::OpenMetrics } else { Self::Text }
+    }
+
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => prometheus::TEXT_FORMAT,
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+pub(crate) fn render(
+    registry: &Registry,
+    computed: &Computed,
+    exemplars: &Exemplars,
+    format: Format,
+) -> Result<String, Error> {
     let started = Instant::now();
     let written = computed.page();
-    let mut text = written.text.into_bytes();
+    let mut text = written.text;
     let families = registry.gather();
-    TextEncoder::new().encode(&families, &mut text)?;
+    TextEncoder::new().encode_utf8(&families, &mut text)?;
     let (series, seconds) = own_collectors()?;
     let registered = families.iter().map(|family| (family.name(), series_count(family)));
     for (family, count) in written.series.into_iter().chain(registered) {
@@ -27,9 +69,12 @@ pub(crate) fn render(registry: &Registry, computed: &Computed) -> Result<Vec<u8>
     let mut own = [series.collect(), seconds.collect()].concat();
     // A process that has registered nothing has no series to count.
     own.retain(|family| !family.get_metric().is_empty());
-    TextEncoder::new().encode(&own, &mut text)?;
+    TextEncoder::new().encode_utf8(&own, &mut text)?;
     computed.room.was(text.len());
-    Ok(text)
+    Ok(match format {
+        Format::Text => text,
+        Format::OpenMetrics => open_metrics(&text, &exemplars.all()),
+    })
 }
 
 pub(super) fn own_collectors() -> Result<(GaugeVec, Gauge), Error> {
@@ -45,5 +90,28 @@ fn series_count(family: &MetricFamily) -> usize {
             metrics.iter().map(|metric| metric.get_histogram().get_bucket().len() + HISTOGRAM_SERIES_MORE).sum()
         }
         _ => metrics.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_metrics_is_for_those_who_take_its_first_version() {
+        let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                          text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        for (accept, format) in [
+            (prometheus, Format::OpenMetrics),
+            ("text/plain, application/openmetrics-text; version=1.0.0; charset=utf-8", Format::OpenMetrics),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            ("application/openmetrics-text;version=0.0.1", Format::Text),
+            ("text/plain;version=0.0.4", Format::Text),
+            ("*/*", Format::Text),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
+            assert_eq!(Format::accepted(&headers), format, "{accept}");
+        }
+        assert_eq!(Format::accepted(&HeaderMap::new()), Format::Text);
     }
 }

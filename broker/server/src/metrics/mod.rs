@@ -3,7 +3,7 @@
 //! [`Metrics`] holds what is counted as it happens: by topic ([`topics`]) and by API ([`requests`]). What has a row per topic, partition or group is computed
 //! when `/metrics` is asked ([`rows`]): [`scrape`] (partitions, the disk), [`cluster`] (health, replication, balance),
 //! [`runtime`], [`process`], and the groups' own in `groups/metrics`. [`exposition`] writes it all down, with [`page`] for what
-//! is computed. [`compat`] shows the same under the names of Kafka's exporters.
+//! is computed, and [`open_metrics`] for who wants [`exemplars`]. [`compat`] shows the same under the names of Kafka's exporters.
 //!
 //! Invariants: every family is bounded by [`Bounds`]; a series is exported by one broker only (a partition's by its leader, a
 //! group's by its coordinator, the cluster's by the controller); counting takes no lock, and computing none of a partition.
@@ -11,7 +11,9 @@
 mod buckets;
 mod cluster;
 mod compat;
+mod exemplars;
 mod exposition;
+mod open_metrics;
 mod page;
 mod process;
 mod requests;
@@ -29,7 +31,8 @@ use weir_protocol::api::ApiSpec;
 
 pub(crate) use cluster::BrokerState;
 pub use compat::Compat;
-pub(crate) use exposition::render;
+pub(crate) use exemplars::Exemplars;
+pub(crate) use exposition::{Format, render};
 pub use process::register as register_process;
 pub(crate) use requests::ApiMetrics;
 pub(crate) use rows::{Computed, Rows};
@@ -232,6 +235,11 @@ impl Metrics {
 
     fn state(&self) -> i64 {
         self.state.get()
+    }
+
+    /// Requests that traces tell of.
+    pub(crate) fn exemplars(&self) -> Exemplars {
+        self.requests.exemplars()
     }
 
     /// Computed families.

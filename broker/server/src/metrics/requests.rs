@@ -7,8 +7,10 @@ use prometheus::{
     Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
 };
 use weir_protocol::api::ApiSpec;
+use weir_trace::SpanContext;
 
 use super::buckets::Buckets;
+use super::exemplars::Exemplars;
 use super::seconds_buckets;
 
 pub(super) struct RequestFamilies {
@@ -17,7 +19,12 @@ pub(super) struct RequestFamilies {
     duration_seconds: HistogramVec,
     phase_seconds: HistogramVec,
     waiting: IntGaugeVec,
+    /// Of `duration_seconds`.
+    exemplars: Exemplars,
 }
+
+/// Its name in Prometheus.
+pub(super) const DURATION: &str = "weir_request_duration_seconds";
 
 /// Where the time of a request goes.
 pub(super) const PHASES: [&str; 5] = ["queue", "local", "remote", "response_queue", "send"];
@@ -33,6 +40,7 @@ pub(crate) struct ApiMetrics {
     phase_seconds: [Histogram; PHASES.len()],
     /// Requests that wait for something other than this broker's processors: records, a disk, other members.
     pub waiting: IntGauge,
+    exemplars: Exemplars,
 }
 
 impl RequestFamilies {
@@ -50,7 +58,7 @@ impl RequestFamilies {
                 &["api", "error"],
             )?,
             duration_seconds: histogram(
-                "weir_request_duration_seconds",
+                DURATION,
                 "From a request's whole frame until its answer is ready, by API.",
                 &["api"],
             )?,
@@ -64,7 +72,12 @@ impl RequestFamilies {
                 Opts::new("weir_purgatory_size", "Requests that wait for records, a disk or other members, by API."),
                 &["api"],
             )?,
+            exemplars: Exemplars::default(),
         })
+    }
+
+    pub(super) fn exemplars(&self) -> Exemplars {
+        self.exemplars.clone()
     }
 
     pub(super) fn collectors(&self) -> Vec<Box<dyn Collector>> {
@@ -85,6 +98,7 @@ impl RequestFamilies {
             duration_seconds: self.duration_seconds.with_label_values(&[api.name]),
             phase_seconds: PHASES.map(|phase| self.phase_seconds.with_label_values(&[api.name, phase])),
             waiting: self.waiting.with_label_values(&[api.name]),
+            exemplars: self.exemplars(),
         }
     }
 }
@@ -106,6 +120,11 @@ impl ApiMetrics {
         let [_, local_seconds, remote_seconds, ..] = &self.phase_seconds;
         local_seconds.observe(local.as_secs_f64());
         remote_seconds.observe(elapsed.saturating_sub(local).as_secs_f64());
+    }
+
+    /// A trace that is kept tells of a request whose answer was ready `elapsed` after it began.
+    pub(crate) fn kept(&self, elapsed: Duration, span: &SpanContext) {
+        self.exemplars.kept(self.name, elapsed, span);
     }
 
     /// Its answer, ready since `ready`, began to be sent at `sending` and is sent now.

@@ -137,6 +137,7 @@ impl Bound {
             }
             let acceptor = Acceptor {
                 name: Arc::clone(&self.name),
+                connections: cx.metrics.connections(&self.name),
                 cx: Arc::clone(cx),
                 limits: Arc::clone(limits),
                 tracker: tracker.clone(),
@@ -150,6 +151,8 @@ impl Bound {
 
 struct Acceptor {
     name: Arc<str>,
+    /// Those that are open.
+    connections: IntGauge,
     cx: Arc<Context>,
     limits: Arc<Limits>,
     tracker: TaskTracker,
@@ -192,7 +195,7 @@ impl Acceptor {
             debug!(%peer, %error, "cannot set TCP_NODELAY or socket.send.buffer.bytes");
         }
         let connection = Connection::new(stream, peer, &self.name, &self.cx, &self.limits);
-        let open = OpenConnection::new(self.cx.metrics.connections(&self.name));
+        let open = OpenConnection::new(self.connections.clone());
         let (stop, cut) = (self.stop.clone(), self.cut.clone());
         self.tracker.spawn(async move {
             let (_admission, _open) = (admission, open);

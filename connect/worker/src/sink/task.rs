@@ -149,7 +149,7 @@ impl SinkRun {
         progress: &mut Progress,
         stop: &CancellationToken,
     ) -> Result<(), ConnectError> {
-        let mut traced = trace::processing(&records);
+        let mut traced = trace::processing(&records, &self.config);
         let mut read_to = Offsets::new();
         let (mut bytes, count) = (0, records.len() as u64);
         let mut kept = Vec::with_capacity(records.len());

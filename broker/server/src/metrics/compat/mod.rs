@@ -14,7 +14,7 @@ mod requests;
 
 use std::sync::{Arc, OnceLock};
 
-use prometheus::{Encoder, Error, Registry, TextEncoder};
+use prometheus::{Error, Registry, TextEncoder};
 
 use super::page::{Page, Room};
 use super::runtime::Threads;
@@ -31,9 +31,9 @@ pub struct Compat {
 
 impl Compat {
     /// In Prometheus's text format, version 0.0.4.
-    pub(crate) fn render(&self) -> Result<Vec<u8>, Error> {
-        let mut text = self.broker.get().map(BrokerNames::page).unwrap_or_default().into_bytes();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+    pub(crate) fn render(&self) -> Result<String, Error> {
+        let mut text = self.broker.get().map(BrokerNames::page).unwrap_or_default();
+        TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
 
