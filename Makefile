@@ -6,7 +6,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(or $(WEIR_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir-tools)
 
-.PHONY: help demo test test-alerts test-chart test-compose test-kube check check-rules fix docs pictures bench build setup-%
+.PHONY: help demo test test-alerts test-chart test-compose test-kube test-suite check check-rules fix docs pictures bench build setup-%
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,7 +15,9 @@ demo: setup-demo ## files -> topics -> Postgres and search, live in this termina
 	@cargo build --release --locked -p weir -p weir-tests --bin weir --bin weir-demo
 	@exec $(TARGET)/release/weir-demo
 
-test: setup-test check check-rules test-chart ## all tests, with real processes and real clients
+test: setup-test check check-rules test-chart test-suite test-compose ## all tests, with real processes and real clients
+
+test-suite: setup-test ## of those, the ones in Rust
 	@cargo build --locked -p weir
 	@cargo test --locked --workspace
 
