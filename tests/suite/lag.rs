@@ -127,6 +127,8 @@ async fn a_status_says_what_is_wrong_with_a_group_and_the_command_line_shows_it(
     let create = ["--bootstrap-server", &weir.bootstrap(), "--create", "--topic", "t", "--partitions", "1"];
     kafka_tool("kafka-topics", &create)?;
     Producer::start(&weir, "t", 2)?.finished().await?;
+    let watched = folder.path().join("watched");
+    let _watch = Process::start("weir lag", command(&["lag", "--watch", "--url", &weir.http()])?, &watched)?;
     for (group, offset) in [("stopped", 30), ("lost", 5), ("rewound", 40), ("caught-up", 40)] {
         commit(&weir, "t", group, offset)?;
     }
@@ -158,6 +160,12 @@ async fn a_status_says_what_is_wrong_with_a_group_and_the_command_line_shows_it(
     for row in ["lost       LOST", "stopped    STOPPED", "caught-up  OK", "has no members, and has been at offset 30"] {
         assert!(table.contains(row), "{row:?} is not in\n{table}");
     }
+    wait_until("who watches to see it", LIMIT, async || {
+        let seen = std::fs::read_to_string(&watched).unwrap_or_default();
+        // One table after another; no codes of a terminal where there is none.
+        seen.matches("EVIDENCE").count() > 1 && seen.contains("lost       LOST") && !seen.contains('\x1b')
+    })
+    .await?;
     let json: Json = serde_json::from_slice(&lag(&["stopped", "-o", "json"])?.stdout)?;
     assert_eq!(json["partitions"][0]["lag_records"], 10);
     let checked = lag(&["--check"])?;

@@ -112,7 +112,12 @@ async fn a_line_of_json_has_its_trace_as_a_field() -> Result<()> {
     sink(&weir, "quiet", json!({"errors.tolerance": "all"})).await?;
     skipped(&weir, "quiet").await?;
     let log = weir.log();
-    let lines: Vec<Json> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines: Vec<Json> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("this is no JSON: {line}")))
+        .collect::<Result<_>>()?;
+    let is_whole = |line: &Json| ["timestamp", "level", "target", "message"].iter().all(|key| line[*key].is_string());
+    assert!(lines.iter().all(is_whole), "{log}");
     let said = lines.iter().find(|line| line["message"].as_str().is_some_and(|text| text.contains("is skipped")));
     let said = said.with_context(|| log.clone())?;
     assert_eq!((&said["trace_id"], &said["span_id"]), (&TRACE.into(), &SPAN.into()), "{said}");

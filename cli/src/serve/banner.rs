@@ -3,6 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tracing::info;
+
+use crate::config::LogFormat;
+use crate::output::print_text;
+
 const NAME_WIDTH: usize = 8;
 
 #[derive(Default)]
@@ -15,7 +20,24 @@ impl Banner {
         self.lines.push((name, place));
     }
 
-    pub(super) fn text(&self, took: Duration) -> String {
+    /// Where lines are for machines, it is one of them.
+    pub(super) fn show(&self, format: LogFormat, took: Duration) -> anyhow::Result<()> {
+        match format {
+            LogFormat::Text => print_text(&self.text(took)),
+            LogFormat::Json => {
+                let places: Vec<String> = self.lines.iter().map(|(name, place)| format!("{name} {place}")).collect();
+                info!(
+                    version = env!("CARGO_PKG_VERSION"),
+                    seconds = took.as_secs_f64(),
+                    places = places.join(", "),
+                    "ready"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    fn text(&self, took: Duration) -> String {
         let mut text = format!("weir {}, ready in {:.2} s\n", env!("CARGO_PKG_VERSION"), took.as_secs_f64());
         for (name, place) in &self.lines {
             text.push_str(&format!("  {name:NAME_WIDTH$} {place}\n"));

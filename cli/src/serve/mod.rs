@@ -26,7 +26,6 @@ use weir_connectors::Services;
 use weir_search::BulkLog;
 
 use crate::config::{Config, ConfigError, ProcessSettings};
-use crate::output::print_text;
 use banner::Banner;
 use bulk::TopicBulkLog;
 use http::{Http, Readiness};
@@ -67,7 +66,7 @@ pub(crate) async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     tokio::select! {
         running = Running::start(&config, parts, logging) => {
             let running = running?;
-            print_text(&running.banner(&config, &settings).text(began.elapsed()))?;
+            running.banner(&config, &settings).show(settings.log_format, began.elapsed())?;
             let signal = signals.next().await;
             info!(signal, "stopping");
             tokio::spawn(async move {

@@ -4,15 +4,13 @@ use std::time::Instant;
 
 use axum::http::{HeaderMap, header};
 use prometheus::core::Collector;
-use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Error, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
 use super::Computed;
 use super::exemplars::Exemplars;
 use super::open_metrics::open_metrics;
+use super::registered::{bound, series_count};
 
-/// Series of a histogram besides its buckets: the last bucket, sum and count.
-const HISTOGRAM_SERIES_MORE: usize = 3;
 const OPEN_METRICS: &str = "application/openmetrics-text";
 const OPEN_METRICS_VERSION: &str = "version=1.0.0";
 
@@ -56,9 +54,9 @@ pub(crate) fn render(
     format: Format,
 ) -> Result<String, Error> {
     let started = Instant::now();
-    let written = computed.page();
+    let mut families = registry.gather();
+    let written = computed.page(bound(&mut families, computed.series_max));
     let mut text = written.text;
-    let families = registry.gather();
     TextEncoder::new().encode_utf8(&families, &mut text)?;
     let (series, seconds) = own_collectors()?;
     let registered = families.iter().map(|family| (family.name(), series_count(family)));
@@ -81,16 +79,6 @@ pub(super) fn own_collectors() -> Result<(GaugeVec, Gauge), Error> {
     let series = Opts::new("weir_metrics_series", "Series that are exported, by metric.");
     let seconds = Opts::new("weir_metrics_scrape_seconds", "Time to put these metrics together.");
     Ok((GaugeVec::new(series, &["family"])?, Gauge::with_opts(seconds)?))
-}
-
-fn series_count(family: &MetricFamily) -> usize {
-    let metrics = family.get_metric();
-    match family.get_field_type() {
-        MetricType::HISTOGRAM => {
-            metrics.iter().map(|metric| metric.get_histogram().get_bucket().len() + HISTOGRAM_SERIES_MORE).sum()
-        }
-        _ => metrics.len(),
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The broker's own metrics, `weir_*`.
 //!
-//! [`Metrics`] holds what is counted as it happens: by topic ([`topics`]) and by API ([`requests`]). What has a row per topic, partition or group is computed
-//! when `/metrics` is asked ([`rows`]): [`scrape`] (partitions, the disk), [`cluster`] (health, replication, balance),
+//! [`Metrics`] holds what is counted as it happens: by topic ([`topics`]) and by API ([`requests`]). What has a row per topic,
+//! partition or group is computed when `/metrics` is asked ([`rows`]): [`scrape`] (partitions, the disk), [`cluster`] (health, replication, balance),
 //! [`runtime`], [`process`], and the groups' own in `groups/metrics`. [`exposition`] writes it all down, with [`page`] for what
-//! is computed, and [`open_metrics`] for who wants [`exemplars`]. [`compat`] shows the same under the names of Kafka's exporters.
+//! is computed, and [`open_metrics`] for who wants [`exemplars`]. What other parts of the process count is held within the
+//! same limit by [`registered`]. [`compat`] shows the same under the names of Kafka's exporters.
 //!
 //! Invariants: every family is bounded by [`Bounds`]; a series is exported by one broker only (a partition's by its leader, a
 //! group's by its coordinator, the cluster's by the controller); counting takes no lock, and computing none of a partition.
@@ -16,6 +17,7 @@ mod exposition;
 mod open_metrics;
 mod page;
 mod process;
+mod registered;
 mod requests;
 mod rows;
 mod runtime;
@@ -63,6 +65,9 @@ pub struct Bounds {
     /// `metrics.max.series.per.family`
     pub series_max: usize,
 }
+
+/// What a process without a broker has, whose keys lack `metrics.max.series.per.family`: the default of that.
+const SERIES_MAX: usize = 10_000;
 
 impl Bounds {
     /// The labels that say where, for families of topics.

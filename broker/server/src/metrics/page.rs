@@ -160,6 +160,10 @@ impl Page {
         self.series.push((family.name, shown));
     }
 
+    pub(super) fn dropped_elsewhere(&mut self, count: usize) {
+        self.dropped += count;
+    }
+
     /// How many rows of the page so far have no series of their own.
     pub(super) fn own_dropped(&mut self) {
         self.single(&Family::gauge(DROPPED_SERIES, [], DROPPED_SERIES_HELP), self.dropped as f64);

@@ -163,7 +163,7 @@ type Read = Box<dyn Fn() -> Vec<Rows> + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct Computed {
     reads: Arc<Mutex<Vec<Read>>>,
-    series_max: usize,
+    pub(super) series_max: usize,
     /// That of the whole page.
     pub(super) room: Arc<Room>,
 }
@@ -177,8 +177,10 @@ impl Computed {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(read));
     }
 
-    pub(super) fn page(&self) -> Written {
+    /// `dropped`: rows elsewhere in the process that have no series of their own.
+    pub(super) fn page(&self, dropped: usize) -> Written {
         let mut page = Page::new(self.series_max, &self.room);
+        page.dropped_elsewhere(dropped);
         let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         reads.iter().flat_map(|read| read()).for_each(|rows| rows.write(&mut page));
         if !reads.is_empty() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::{Bounds, Computed, Level, Rows};
+use super::{Bounds, Computed, Level, Rows, SERIES_MAX};
 
 /// Ratios are over at least so long; who scrapes more often sees the last one again.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ pub(super) fn add(computed: &Computed) {
 
 /// Of a process that computes nothing else. Must be called in the runtime that does its work.
 pub(crate) fn alone() -> Computed {
-    let computed = Computed::new(Bounds { level: Level::Cluster, series_max: 1 });
+    let computed = Computed::new(Bounds { level: Level::Cluster, series_max: SERIES_MAX });
     add(&computed);
     computed
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use tokio::sync::Semaphore;
+use weir_repeats::Repeats;
 
 use crate::config::SearchConfig;
 use crate::error::OpenError;
@@ -26,6 +27,9 @@ const FORMAT: &str = "weir-search 1";
 const PASS_INTERVAL: Duration = Duration::from_millis(200);
 /// How often sizes are measured and retention is applied.
 const SLOW_PASS_INTERVAL: Duration = Duration::from_secs(10);
+// A full disk fails each pass.
+static NOT_COMMITTED: Repeats = Repeats::new();
+static NOT_RETIRED: Repeats = Repeats::new();
 
 /// A handle on a search node; clones share it. The node closes, after a last commit, with the last handle.
 #[derive(Clone)]
@@ -187,15 +191,19 @@ impl Inner {
     /// One round of background work.
     fn pass(&self, now: Instant) {
         let committed = self.shards.commit_older_than(self.config.commit_interval, now);
-        if let Err(error) = committed.and_then(|()| self.shards.close_idle_writers(now)) {
-            tracing::error!(%error, "commit failed");
+        if let Err(error) = committed.and_then(|()| self.shards.close_idle_writers(now))
+            && let Some(suppressed) = NOT_COMMITTED.say(())
+        {
+            tracing::error!(%error, suppressed, "the index was not committed; it is tried again, and no document is lost");
         }
     }
 
     /// The part of the background work that walks all shards.
     fn slow_pass(&self) {
-        if let Err(error) = self.shards.retire(Utc::now()) {
-            tracing::error!(%error, "could not delete a shard that is past the retention");
+        if let Err(error) = self.shards.retire(Utc::now())
+            && let Some(suppressed) = NOT_RETIRED.say(())
+        {
+            tracing::error!(%error, suppressed, "could not delete a shard that is past the retention; it is tried again");
         }
         self.metrics.measure(&self.shards);
     }

@@ -16,7 +16,9 @@ use std::sync::{Arc, OnceLock};
 
 use prometheus::{Error, Registry, TextEncoder};
 
+use super::SERIES_MAX;
 use super::page::{Page, Room};
+use super::registered::bound;
 use super::runtime::Threads;
 use crate::api::Context;
 use look::Look;
@@ -32,8 +34,11 @@ pub struct Compat {
 impl Compat {
     /// In Prometheus's text format, version 0.0.4.
     pub(crate) fn render(&self) -> Result<String, Error> {
-        let mut text = self.broker.get().map(BrokerNames::page).unwrap_or_default();
-        TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text)?;
+        let broker = self.broker.get();
+        let mut text = broker.map(BrokerNames::page).unwrap_or_default();
+        let mut families = self.registry.gather();
+        bound(&mut families, broker.map_or(SERIES_MAX, |broker| broker.cx.metrics.bounds.series_max));
+        TextEncoder::new().encode_utf8(&families, &mut text)?;
         Ok(text)
     }
 
