@@ -11,8 +11,11 @@ const HISTOGRAM_SERIES_MORE: usize = 3;
 
 /// Keeps as many series of each family as it may have, in the order of their labels. Counters beyond are added up under [`OTHER`];
 /// of what else is beyond, nobody here knows what a sum means. How many rows have no series of their own then.
-pub(super) fn bound(families: &mut [MetricFamily], series_max: usize) -> usize {
-    families.iter_mut().map(|family| bound_one(family, series_max)).sum()
+pub(super) fn bound(families: &mut Vec<MetricFamily>, series_max: usize) -> usize {
+    let dropped = families.iter_mut().map(|family| bound_one(family, series_max)).sum();
+    // A family of nothing is an error to who writes it down.
+    families.retain(|family| !family.get_metric().is_empty());
+    dropped
 }
 
 fn bound_one(family: &mut MetricFamily, series_max: usize) -> usize {
@@ -60,7 +63,7 @@ fn series_of(metric: &Metric) -> usize {
 #[cfg(test)]
 mod tests {
     use prometheus::core::Collector;
-    use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+    use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
     use super::*;
 
@@ -89,11 +92,13 @@ mod tests {
     fn what_is_beyond_the_limit_is_added_up_or_left_out_and_counted() {
         let mut bounded = families(&["connector"], &["d", "a", "c", "b"]);
         assert_eq!(bound(&mut bounded, 3), 1 + 1 + 4, "a histogram of one bucket is four series");
-        let [counters, gauges, histograms] = &bounded[..] else { panic!("{bounded:?}") };
+        let [counters, gauges] = &bounded[..] else { panic!("{bounded:?}") };
         assert_eq!(names(counters), ["a", "b", "c", OTHER]);
         assert_eq!(names(gauges), ["a", "b", "c"]);
-        assert_eq!(series_count(histograms), 0);
+        TextEncoder::new().encode_to_string(&bounded).unwrap();
         let mut bounded = families(&["connector"], &["d", "a", "c", "b"]);
+        bound(&mut bounded, 9);
+        assert_eq!(bounded.iter().map(series_count).collect::<Vec<_>>(), [4, 4, 8]);
         bound(&mut bounded, 2);
         assert!((bounded[0].get_metric()[2].get_counter().get_value() - 10.0).abs() < f64::EPSILON);
         assert_eq!(series_count(&bounded[0]), 3);
