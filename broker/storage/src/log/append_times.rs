@@ -1,5 +1,5 @@
 //! When each part of the log was appended, by this broker's clock, so that lag can be told in seconds without reading a
-//! record, and without the log's lock.
+//! record, and without the log's lock; and whoever appends does not wait for those who ask ([`Late`]).
 //!
 //! The log is seen as regions, inside each of which time is taken to pass evenly: one goes on for as long as that puts no
 //! record further than [`TOLERANCE_MS`] from the moment when it was appended, which for records that come steadily is for
@@ -15,9 +15,10 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::UNIX_EPOCH;
 
+use super::late::{Append, Late};
 use crate::checkpoint;
 use crate::folder::{APPEND_TIME_CHECKPOINT, Folder, PARTITION_METADATA};
 
@@ -44,6 +45,7 @@ pub(crate) struct Region {
 pub struct AppendTimes {
     folder: Arc<Folder>,
     known: Mutex<Known>,
+    late: Late,
 }
 
 #[derive(Default)]
@@ -86,7 +88,7 @@ impl Slopes {
 
 impl AppendTimes {
     pub(super) fn new(folder: Arc<Folder>) -> Self {
-        Self { folder, known: Mutex::default() }
+        Self { folder, known: Mutex::default(), late: Late::default() }
     }
 
     /// When the record at `offset` was appended, in milliseconds since 1970; `None` for an offset outside the log.
@@ -131,9 +133,15 @@ impl AppendTimes {
         known.regions = regions.into();
     }
 
-    /// The records `base_offset..next_offset` are appended at `now_ms`.
+    /// The records `base_offset..next_offset` are appended at `now_ms`. Never waits.
     pub(super) fn note(&self, base_offset: i64, next_offset: i64, now_ms: i64) {
-        self.known().note(base_offset, next_offset, now_ms);
+        let mut known = match self.known.try_lock() {
+            Ok(known) => known,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return self.late.put(&Append { base_offset, next_offset, at_ms: now_ms }),
+        };
+        self.catch_up(&mut known);
+        known.note(base_offset, next_offset, now_ms);
     }
 
     /// The same for a batch of which only the largest timestamp is known, and that it came before `latest_ms`. Nothing
@@ -189,7 +197,18 @@ impl AppendTimes {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // No step leaves it half changed.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.catch_up(&mut known);
+        known
+    }
+
+    /// With what was appended while somebody else read.
+    fn catch_up(&self, known: &mut Known) {
+        let Some(late) = self.late.take() else { return };
+        let base_offset = late.base_offset.max(known.next_offset());
+        if base_offset < late.next_offset {
+            known.note(base_offset, late.next_offset, late.at_ms);
+        }
     }
 }
 
@@ -385,6 +404,29 @@ mod tests {
         times.note(0, 5, 10_000);
         times.note(5, 9, 4_000);
         assert_eq!((times.at(0), times.at(8)), (Some(10_000), Some(10_000)));
+    }
+
+    #[test]
+    fn whoever_appends_does_not_wait_for_those_who_ask() {
+        let dir = tempfile::tempdir().unwrap();
+        let times = times(dir.path());
+        for round in 0..3 {
+            let asked = times.known();
+            times.note(round * 10, round * 10 + 4, round * 10_000 + 1000);
+            times.note(round * 10 + 4, round * 10 + 5, round * 10_000 + 1001);
+            drop(asked);
+            assert_eq!(times.at(round * 10 + 4), Some(round * 10_000 + 1001));
+            times.note(round * 10 + 5, round * 10 + 10, round * 10_000 + 5000);
+        }
+        assert!(
+            worst_error(&times, 0..30, |at| at / 10 * 10_000 + if at % 10 < 5 { 1000 } else { 5000 }) <= TOLERANCE_MS
+        );
+        // What is late goes with the end that is taken away.
+        let asked = times.known();
+        times.note(30, 40, 60_000);
+        drop(asked);
+        times.truncate(35);
+        assert_eq!((times.at(34), times.at(35), times.next_offset()), (Some(60_000), None, 35));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod append_times;
 mod compaction;
 mod errors;
 mod flush;
+mod late;
 mod open;
 mod read;
 mod recovery;
