@@ -70,7 +70,7 @@ pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
     let settings = Settings::resolve(from_file)?;
     let dir = LogDir::open_on(config.fs.clone(), &settings.log_dir, settings.node_id, None)?;
     let cluster_id = dir.cluster_id().to_owned();
-    let (mut metadata_log, mut image) = FileMetadataLog::open(&settings.log_dir)?;
+    let (mut metadata_log, mut image) = FileMetadataLog::open(config.fs.clone(), &settings.log_dir)?;
     begin_epochs(&mut metadata_log, &mut image, settings.node_id).await;
     let bound = bind_all(&settings.listeners).await?;
     let http = http::bind(&settings.http_listeners).await?;

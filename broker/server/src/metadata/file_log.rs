@@ -8,15 +8,15 @@
 //! One line per append: CRC-32C of the JSON in hex, a space, a JSON array of records. A last line that is cut or does not
 //! match its checksum is an append that was never acknowledged: it is cut off on open. Damage anywhere else is an error.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crc_fast::{CrcAlgorithm, checksum};
-use rustix::fs::FallocateFlags;
 use tracing::{info, warn};
 use weir_control::metadata::{AppendFuture, MetadataImage, MetadataLog, MetadataLogError, MetadataRecord};
+use weir_storage::fs::{Durability, Fs};
 
 const FILE_NAME: &str = "weir-metadata.log";
 const HEADER: &str = "weir-metadata 1\n";
@@ -45,6 +45,7 @@ pub(crate) struct FileMetadataLog {
 
 /// `file` is `None` once a sync or a cut has failed: what the disk then holds is not known.
 struct State {
+    fs: Fs,
     file: Option<File>,
     /// What was appended whole.
     len: u64,
@@ -52,40 +53,40 @@ struct State {
 
 impl State {
     fn append(&mut self, line: &[u8], path: &str) -> Result<(), MetadataLogError> {
-        let Some(mut file) = self.file.take() else {
+        let Some(file) = self.file.take() else {
             return Err(MetadataLogError::Closed { path: path.to_owned() });
         };
         let fail = |error: io::Error| MetadataLogError::Write { path: path.to_owned(), reason: error.to_string() };
-        if let Err(error) = file.write_all(line) {
+        if let Err(error) = self.fs.write_all_at(&file, line, self.len) {
             // A full disk, most likely: without the torn line the log goes on as soon as there is room.
-            if file.set_len(self.len).is_ok() {
+            if self.fs.set_len(&file, self.len).is_ok() {
                 self.file = Some(file);
             }
             return Err(fail(error));
         }
-        file.sync_data().map_err(fail)?;
+        self.fs.sync_data(&file).map_err(fail)?;
         self.len += line.len() as u64;
-        reserve(&file, self.len);
+        reserve(&self.fs, &file, self.len);
         self.file = Some(file);
         Ok(())
     }
 }
 
-/// Keeps room behind the end of the log, so that topics can be deleted when the disk is full. A file system that cannot
-/// reserve does without.
-fn reserve(file: &File, len: u64) {
-    let _ = rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, len, RESERVED_BYTES);
+/// Keeps room behind the end of the log, so that topics can be deleted when the disk is full. Where there is none left, it
+/// does without.
+fn reserve(fs: &Fs, file: &File, len: u64) {
+    let _ = fs.reserve(file, len + RESERVED_BYTES);
 }
 
 impl FileMetadataLog {
     /// Opens or creates the log of a data folder and replays it.
-    pub(crate) fn open(folder: &Path) -> Result<(Self, MetadataImage), OpenMetadataError> {
+    pub(crate) fn open(fs: Fs, folder: &Path) -> Result<(Self, MetadataImage), OpenMetadataError> {
         let path = folder.join(FILE_NAME);
         let fail = |source| OpenMetadataError::Io { path: path.clone(), source };
         let text = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                replace(&path, HEADER.as_bytes()).map_err(fail)?;
+                fs.replace(&path, HEADER.as_bytes(), Durability::Synced).map_err(fail)?;
                 HEADER.as_bytes().to_vec()
             }
             Err(error) => return Err(fail(error)),
@@ -93,17 +94,13 @@ impl FileMetadataLog {
         let (image, intact_bytes) = replay(&path, &text)?;
         if intact_bytes < text.len() {
             warn!(path = %path.display(), bytes = text.len() - intact_bytes, "cut an unfinished append off the metadata log");
-            OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .and_then(|file| file.set_len(intact_bytes as u64))
-                .map_err(fail)?;
+            fs.open(&path).and_then(|file| fs.set_len(&file, intact_bytes as u64)).map_err(fail)?;
         }
-        rewrite_if_long(&path, &image, intact_bytes).map_err(fail)?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(fail)?;
+        rewrite_if_long(&fs, &path, &image, intact_bytes).map_err(fail)?;
+        let file = fs.open(&path).map_err(fail)?;
         let len = file.metadata().map_err(fail)?.len();
-        reserve(&file, len);
-        Ok((Self { path, state: Arc::new(Mutex::new(State { file: Some(file), len })) }, image))
+        reserve(&fs, &file, len);
+        Ok((Self { path, state: Arc::new(Mutex::new(State { fs, file: Some(file), len })) }, image))
     }
 }
 
@@ -163,7 +160,7 @@ fn decode_line(line: &[u8]) -> Result<Vec<MetadataRecord>, String> {
     serde_json::from_slice(json).map_err(|error| error.to_string())
 }
 
-fn rewrite_if_long(path: &Path, image: &MetadataImage, len: usize) -> io::Result<()> {
+fn rewrite_if_long(fs: &Fs, path: &Path, image: &MetadataImage, len: usize) -> io::Result<()> {
     if len < REWRITE_BYTES_MIN {
         return Ok(());
     }
@@ -172,18 +169,5 @@ fn rewrite_if_long(path: &Path, image: &MetadataImage, len: usize) -> io::Result
         return Ok(());
     }
     info!(path = %path.display(), from_bytes = len, to_bytes = line.len(), "rewriting the metadata log");
-    replace(path, &[HEADER.as_bytes(), &line].concat())
-}
-
-/// Puts new content in a file's place: after a crash either the old or the new is there, whole.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("log.tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    fs.replace(path, &[HEADER.as_bytes(), &line].concat(), Durability::Synced)
 }

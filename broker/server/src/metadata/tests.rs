@@ -1,6 +1,7 @@
 use std::fs;
 
 use weir_control::metadata::{ConfigResource, MetadataLog, MetadataRecord};
+use weir_storage::fs::{Fs, Hook, Operation, Verdict};
 use weir_types::TopicId;
 
 use super::*;
@@ -27,7 +28,7 @@ fn records(name: &str) -> Vec<MetadataRecord> {
 
 async fn folder_with(names: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let (mut log, _) = FileMetadataLog::open(folder.path()).unwrap();
+    let (mut log, _) = FileMetadataLog::open(Fs::default(), folder.path()).unwrap();
     for name in names {
         log.append(&records(name)).await.unwrap();
     }
@@ -35,14 +36,14 @@ async fn folder_with(names: &[&str]) -> tempfile::TempDir {
 }
 
 fn topic_names(folder: &std::path::Path) -> Vec<String> {
-    let (_, image) = FileMetadataLog::open(folder).unwrap();
+    let (_, image) = FileMetadataLog::open(Fs::default(), folder).unwrap();
     image.topics().map(|topic| topic.name.to_string()).collect()
 }
 
 #[tokio::test]
 async fn what_was_appended_is_there_after_opening_again() {
     let folder = folder_with(&["a", "b"]).await;
-    let (_, image) = FileMetadataLog::open(folder.path()).unwrap();
+    let (_, image) = FileMetadataLog::open(Fs::default(), folder.path()).unwrap();
     assert_eq!(image.topic("b").unwrap().partitions.len(), 1);
     assert_eq!(image.configs(&ConfigResource::Topic("a".into()))["retention.ms"], "1");
 }
@@ -60,6 +61,31 @@ async fn an_append_cut_at_any_byte_is_gone_whole_and_the_rest_stays() {
     }
 }
 
+/// A disk that syncs no more.
+struct NoSync;
+
+impl Hook for NoSync {
+    fn before(&self, operation: Operation<'_>) -> Verdict {
+        match operation {
+            Operation::Sync(_) => Verdict::Fail(std::io::Error::other("the disk does not answer")),
+            _ => Verdict::Proceed,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_takes_the_folder_offline_and_nothing_is_appended_any_more() {
+    let folder = folder_with(&["a"]).await;
+    let fs = Fs::with_hook(Arc::new(NoSync));
+    let (mut log, _) = FileMetadataLog::open(fs.clone(), folder.path()).unwrap();
+    assert!(!fs.has_failed());
+    let error = log.append(&records("b")).await.unwrap_err();
+    assert!(error.to_string().contains("the disk does not answer"), "{error}");
+    assert!(fs.has_failed());
+    let error = log.append(&records("c")).await.unwrap_err();
+    assert!(matches!(error, MetadataLogError::Closed { .. }), "{error}");
+}
+
 #[tokio::test]
 async fn damage_before_the_last_line_is_an_error_that_names_the_line() {
     let folder = folder_with(&["a", "b"]).await;
@@ -67,7 +93,7 @@ async fn damage_before_the_last_line_is_an_error_that_names_the_line() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[40] ^= 1;
     fs::write(&path, bytes).unwrap();
-    let error = FileMetadataLog::open(folder.path()).err().unwrap();
+    let error = FileMetadataLog::open(Fs::default(), folder.path()).err().unwrap();
     assert!(matches!(error, OpenMetadataError::Damaged { line: 2, .. }), "{error}");
 }
 
@@ -75,14 +101,14 @@ async fn damage_before_the_last_line_is_an_error_that_names_the_line() {
 async fn a_file_of_another_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("weir-metadata.log"), "weir-metadata 2\n").unwrap();
-    assert!(matches!(FileMetadataLog::open(folder.path()), Err(OpenMetadataError::Version { .. })));
+    assert!(matches!(FileMetadataLog::open(Fs::default(), folder.path()), Err(OpenMetadataError::Version { .. })));
 }
 
 #[tokio::test]
 async fn a_long_log_of_few_facts_is_rewritten_on_open() {
     let folder = folder_with(&[]).await;
     let path = folder.path().join("weir-metadata.log");
-    let (mut log, _) = FileMetadataLog::open(folder.path()).unwrap();
+    let (mut log, _) = FileMetadataLog::open(Fs::default(), folder.path()).unwrap();
     let churn = vec![MetadataRecord::ProducerIds { next_producer_id: 7 }; 20_000];
     log.append(&churn).await.unwrap();
     log.append(&records("a")).await.unwrap();

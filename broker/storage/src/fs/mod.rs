@@ -76,7 +76,7 @@ impl Fs {
     }
 
     /// For reading and writing; it must exist.
-    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
+    pub fn open(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).open(path)
     }
 
@@ -91,7 +91,7 @@ impl Fs {
         std::fs::create_dir(path)
     }
 
-    pub(crate) fn write_all_at(&self, file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
+    pub fn write_all_at(&self, file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
         self.watched(match self.verdict(Operation::Write(file, bytes.len())) {
             Verdict::Proceed => file.write_all_at(bytes, position),
             Verdict::Tear(whole, error) => file.write_all_at(&bytes[..whole], position).and(Err(error)),
@@ -99,12 +99,12 @@ impl Fs {
         })
     }
 
-    pub(crate) fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
+    pub fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
         self.watched(self.allow(Operation::Truncate(file)).and_then(|()| file.set_len(len)))
     }
 
     /// Reserves blocks up to `len` without changing the file's length. A file system that cannot do that is left alone.
-    pub(crate) fn reserve(&self, file: &File, len: u64) -> io::Result<()> {
+    pub fn reserve(&self, file: &File, len: u64) -> io::Result<()> {
         self.allow(Operation::Truncate(file))?;
         match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, len) {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
@@ -112,7 +112,7 @@ impl Fs {
         }
     }
 
-    pub(crate) fn sync_data(&self, file: &File) -> io::Result<()> {
+    pub fn sync_data(&self, file: &File) -> io::Result<()> {
         self.watched(self.allow(Operation::Sync(file)).and_then(|()| file.sync_data()))
     }
 
@@ -142,7 +142,7 @@ impl Fs {
     }
 
     /// Replaces a small file so that a crash leaves the old or the new one, whole.
-    pub(crate) fn replace(&self, path: &Path, contents: &[u8], durability: Durability) -> io::Result<()> {
+    pub fn replace(&self, path: &Path, contents: &[u8], durability: Durability) -> io::Result<()> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
         let temporary = PathBuf::from(temporary);
@@ -161,7 +161,7 @@ impl Fs {
 
 /// Whether a call returns only once the disk has it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
+pub enum Durability {
     Synced,
     PageCache,
 }
