@@ -1,5 +1,5 @@
 """Weir itself: versions, the runtime, and what watching it costs."""
-from grafana import (CLUSTER as CLUSTER_VARIABLE, DATASOURCE, DOCS, FILES_OPEN, INSTANCE, NONE_IS_BEST, NONE_IS_WELL, bars, column,
+from grafana import (CLUSTER as CLUSTER_VARIABLE, DATASOURCE, DOCS, FILES_OPEN, INSTANCE, NONE_IS_BEST, NONE_IS_WELL, bars, colored, column,
                      dashboard, graph, row, stat, steps, table)
 from words import BROKER, OF_WEIR, RATE, rate, top
 
@@ -81,10 +81,13 @@ def scrapes():
         graph("Scrape", "Time to put the metrics together, in the process; dashed: the alert, for the whole scrape.",
               {"{{instance}}": each(f"weir_metrics_scrape_seconds{{{BROKER}}}"),
                "{{instance}}, whole": each(f"scrape_duration_seconds{{{BROKER}}} {OF_WEIR}")}, unit="s", log=True, least=0.001,
-              limit="max(weir:threshold:scrape_seconds)"),
-        graph("Series", "Exported by each process.", {"{{instance}}": f"sum by (instance) (weir_metrics_series{{{BROKER}}})"}),
+              limit="max(weir:threshold:scrape_seconds)", width=6),
+        graph("Series", "Exported by each process.", {"{{instance}}": f"sum by (instance) (weir_metrics_series{{{BROKER}}})"}, width=6),
         bars("Largest families", "Series by metric; the ten largest.",
-             top(f"sum by (family) (weir_metrics_series{{{BROKER}}})"), legend="{{family}}"),
+             top(f"sum by (family) (weir_metrics_series{{{BROKER}}})"), legend="{{family}}", width=6),
+        graph("Spans", "Of traces, per second: sent, and lost because their receiver took none or too few. Both 0 while traces are off.",
+              {"sent": rate("weir_trace_spans_exported_total", BROKER), "lost": rate("weir_trace_spans_dropped_total", BROKER)},
+              unit="ops", width=6, overrides=colored(lost="red")),
     )
 
 

@@ -14,7 +14,13 @@ use weir_tests::weir::Weir;
 pub(super) const RATE_SECONDS: u64 = 10;
 const OF_THREE: &str = "one of three answers, by how late it is: here it is much too late";
 /// Queries that have nothing to show here, by dashboard, panel and legend, and why.
-const EMPTY: [(&str, &str, &str, &str); 8] = [
+const EMPTY: [(&str, &str, &str, &str); 9] = [
+    (
+        "weir-brokers",
+        "Disk busy",
+        "{{instance}} {{log_dir}}",
+        "in memory, or over several disks, there is no such disk",
+    ),
     ("weir-brokers", "Error budget", "{{instance}} {{api}}", "no request fails"),
     ("weir-cluster", "Oldest unread record", "within the objective", OF_THREE),
     ("weir-cluster", "Oldest unread record", "late", OF_THREE),
