@@ -118,7 +118,7 @@ impl Due {
 }
 
 fn for_each(cx: &Context, mut pass: impl FnMut(&Arc<Partition>)) {
-    for topic in cx.partitions.topics() {
+    for topic in cx.partitions.topics().iter() {
         topic.partitions.iter().for_each(&mut pass);
     }
 }

@@ -7,7 +7,8 @@
 //! same limit by [`registered`]. [`compat`] shows the same under the names of Kafka's exporters.
 //!
 //! Invariants: every family is bounded by [`Bounds`]; a series is exported by one broker only (a partition's by its leader, a
-//! group's by its coordinator, the cluster's by the controller); counting takes no lock, and computing none of a partition.
+//! group's by its coordinator, the cluster's by the controller); counting takes no lock, and computing none for which a produce
+//! request waits.
 
 mod buckets;
 mod cluster;

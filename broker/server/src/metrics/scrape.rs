@@ -63,7 +63,7 @@ impl Logs {
     fn read(cx: &Context, bounds: Bounds) -> Self {
         let mut logs = Self::new(bounds);
         let (now_ms, mut producer_ids) = (now_ms(), 0);
-        for topic in cx.partitions.topics() {
+        for topic in cx.partitions.topics().iter() {
             for partition in &topic.partitions {
                 let published = partition.published();
                 let place = bounds.place(&topic.name, partition.name.partition);

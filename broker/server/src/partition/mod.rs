@@ -11,6 +11,7 @@ pub(crate) mod flush;
 mod published;
 mod recovery;
 mod registry;
+mod topics;
 mod waiters;
 
 use std::ops::RangeTo;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
 use tracing::{error, info, warn};
@@ -13,7 +13,8 @@ use weir_types::TopicPartition;
 
 use super::Partition;
 use super::flush::{Flusher, FlusherThreads};
-use super::registry::{Index, Origin, Partitions, Topic};
+use super::registry::{Origin, Partitions, Topic};
+use super::topics::Topics;
 use crate::clock::now_ms;
 use crate::config::log::log_config;
 use crate::config::{Properties, Settings};
@@ -57,7 +58,7 @@ impl Partitions {
             dir,
             flusher,
             metrics: Arc::clone(metrics),
-            index: RwLock::default(),
+            topics: Topics::default(),
             has_deleted_folders: AtomicBool::new(false),
         });
         let topics: Vec<(Arc<TopicImage>, Arc<TopicMetrics>)> =
@@ -101,20 +102,19 @@ impl Partitions {
         for (topic, partition) in opened {
             by_topic[topic].push(partition);
         }
-        let mut index = Index::default();
-        for ((image, metrics), mut partitions) in topics.iter().zip(by_topic) {
+        let topics = topics.iter().zip(by_topic).map(|((image, metrics), mut partitions)| {
             partitions.sort_by_key(|partition| partition.name.partition);
             let topic = Topic { name: Arc::clone(&image.name), id: image.id, partitions, metrics: Arc::clone(metrics) };
-            index.insert(Arc::new(topic));
-        }
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+            Arc::new(topic)
+        });
+        self.topics.begin_with(topics.collect());
         info!(partitions = count, elapsed = ?started.elapsed(), "partitions opened");
     }
 
     /// Writes down how far each partition is synced, so that recovery after a crash begins there.
     pub(crate) fn write_checkpoints(&self) -> io::Result<()> {
         let mut checkpoints = Checkpoints::default();
-        for topic in self.topics() {
+        for topic in self.topics().iter() {
             for partition in &topic.partitions {
                 let points = partition.pass(|log, upto| (log.recovery_point(), log.log_start_offset(), upto.end));
                 if let Some((recovery_point, log_start_offset, high_watermark)) = points {

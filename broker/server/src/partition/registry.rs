@@ -1,8 +1,7 @@
 //! Finding partitions, and keeping them what the metadata image says.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::{error, info};
 use weir_control::metadata::{ConfigResource, MetadataImage, PartitionImage, TopicImage};
@@ -12,6 +11,7 @@ use weir_types::{TopicId, TopicPartition};
 
 use super::Partition;
 use super::flush::Flusher;
+use super::topics::Topics;
 use crate::clock::now_ms;
 use crate::config::Properties;
 use crate::config::log::log_config;
@@ -24,15 +24,9 @@ pub(crate) struct Partitions {
     pub(super) dir: LogDir,
     pub(super) flusher: Arc<Flusher>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) index: RwLock<Index>,
+    pub(super) topics: Topics,
     /// Whether folders of deleted partitions are still on disk.
     pub(super) has_deleted_folders: AtomicBool,
-}
-
-#[derive(Default)]
-pub(super) struct Index {
-    by_name: HashMap<Arc<str>, Arc<Topic>>,
-    by_id: HashMap<TopicId, Arc<Topic>>,
 }
 
 /// A topic's partitions, by index.
@@ -49,44 +43,25 @@ impl Topic {
     }
 }
 
-impl Index {
-    pub(super) fn insert(&mut self, topic: Arc<Topic>) {
-        self.by_id.insert(topic.id, Arc::clone(&topic));
-        self.by_name.insert(Arc::clone(&topic.name), topic);
-    }
-
-    fn remove(&mut self, id: TopicId) -> Option<Arc<Topic>> {
-        let topic = self.by_id.remove(&id)?;
-        // A topic made anew under the same name is another topic.
-        if self.by_name.get(&topic.name).is_some_and(|named| named.id == id) {
-            self.by_name.remove(&topic.name);
-        }
-        Some(topic)
-    }
-}
-
 impl Partitions {
     pub(crate) fn topic(&self, topic: &TopicRef) -> Option<Arc<Topic>> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         match topic {
-            TopicRef::Name(name) => index.by_name.get(name).cloned(),
-            TopicRef::Id(id) => index.by_id.get(&TopicId(*id)).cloned(),
+            TopicRef::Name(name) => self.topics.named(name),
+            TopicRef::Id(id) => self.topics.with_id(TopicId(*id)),
         }
     }
 
     pub(crate) fn topic_named(&self, name: &str) -> Option<Arc<Topic>> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.by_name.get(name).cloned()
+        self.topics.named(name)
     }
 
     pub(crate) fn partition(&self, topic: &str, partition: i32) -> Option<Arc<Partition>> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.by_name.get(topic)?.partition(partition).cloned()
+        self.topics.named(topic)?.partition(partition).cloned()
     }
 
-    pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.by_name.values().cloned().collect()
+    /// Those of this moment.
+    pub(crate) fn topics(&self) -> Arc<Vec<Arc<Topic>>> {
+        self.topics.all()
     }
 
     pub(crate) fn dir(&self) -> &LogDir {
@@ -144,7 +119,7 @@ impl Partitions {
             partitions.push(self.open(name, image.id, state, config, origin, &metrics));
         }
         let topic = Topic { name: Arc::clone(&image.name), id: image.id, partitions, metrics };
-        self.index.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::new(topic));
+        self.topics.insert(&Arc::new(topic));
     }
 
     /// Opens one log. One that cannot be opened is offline, and says why to whoever asks for it.
@@ -189,7 +164,7 @@ impl Partitions {
         // While it can still be found, so that what it counted is never missing in a sum.
         removed.partitions.iter().for_each(|partition| self.metrics.forget(&partition.metrics));
         self.metrics.forget(&removed.metrics);
-        self.index.write().unwrap_or_else(PoisonError::into_inner).remove(topic.id);
+        self.topics.remove(topic.id);
         for partition in &removed.partitions {
             let Some(log) = partition.take_log() else { continue };
             if let Err(error) = log.delete() {
