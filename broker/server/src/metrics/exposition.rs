@@ -9,7 +9,7 @@ use prometheus::{Error, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 use super::Computed;
 use super::exemplars::Exemplars;
 use super::open_metrics::open_metrics;
-use super::registered::{bound, series_count};
+use super::page::Written;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 const OPEN_METRICS_VERSION: &str = "version=1.0.0";
@@ -54,19 +54,16 @@ pub(crate) fn render(
     format: Format,
 ) -> Result<String, Error> {
     let started = Instant::now();
-    let mut families = registry.gather();
-    let written = computed.page(bound(&mut families, computed.series_max));
-    let mut text = written.text;
-    TextEncoder::new().encode_utf8(&families, &mut text)?;
+    let mut page = computed.page();
+    page.registered(registry)?;
+    page.own_dropped();
+    let Written { mut text, series: shown } = page.finish();
     let (series, seconds) = own_collectors()?;
-    let registered = families.iter().map(|family| (family.name(), series_count(family)));
-    for (family, count) in written.series.into_iter().chain(registered) {
-        series.with_label_values(&[family]).set(count as f64);
+    for (family, count) in shown {
+        series.with_label_values(&[&family]).set(count as f64);
     }
     seconds.set(started.elapsed().as_secs_f64());
-    let mut own = [series.collect(), seconds.collect()].concat();
-    // A process that has registered nothing has no series to count.
-    own.retain(|family| !family.get_metric().is_empty());
+    let own = [series.collect(), seconds.collect()].concat();
     TextEncoder::new().encode_utf8(&own, &mut text)?;
     computed.room.was(text.len());
     Ok(match format {

@@ -1,9 +1,13 @@
 //! Prometheus's text format, written straight down: with thousands of series in dozens of families, what a collector builds on
 //! the way would cost more than the page.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use prometheus::{Error, Registry, TextEncoder};
+
+use super::registered::{bound, series_count};
 use super::{DROPPED_SERIES, DROPPED_SERIES_HELP, OTHER};
 
 /// Below this, every whole number is a value of its own.
@@ -92,19 +96,20 @@ impl Room {
 pub(super) struct Page {
     text: String,
     series_max: usize,
-    dropped: usize,
-    /// How many series each family has, in the order of the page.
-    series: Vec<(&'static str, usize)>,
+    /// Rows without series of their own.
+    pub(super) dropped: usize,
+    series: Series,
 }
 
 /// A page that is whole.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) text: String,
-    /// Rows without series of their own.
-    pub(super) dropped: usize,
-    pub(super) series: Vec<(&'static str, usize)>,
+    pub(super) series: Series,
 }
+
+/// How many series each family has, in the order of the page.
+type Series = Vec<(Cow<'static, str>, usize)>;
 
 impl Page {
     pub(super) fn new(series_max: usize, room: &Room) -> Self {
@@ -112,7 +117,7 @@ impl Page {
     }
 
     pub(super) fn finish(self) -> Written {
-        Written { text: self.text, dropped: self.dropped, series: self.series }
+        Written { text: self.text, series: self.series }
     }
 
     /// One family. Its rows come in an order that stays the same, so that the series that are shown do.
@@ -157,11 +162,17 @@ impl Page {
             shown += 1;
             self.sample(family.name, labels.iter().map(|label| (label, OTHER)), rest.sum);
         }
-        self.series.push((family.name, shown));
+        self.series.push((family.name.into(), shown));
     }
 
-    pub(super) fn dropped_elsewhere(&mut self, count: usize) {
-        self.dropped += count;
+    /// What other parts of the process have registered, within the same limit.
+    pub(super) fn registered(&mut self, registry: &Registry) -> Result<(), Error> {
+        let mut families = registry.gather();
+        self.dropped += bound(&mut families, self.series_max);
+        TextEncoder::new().encode_utf8(&families, &mut self.text)?;
+        let counted = families.iter().map(|family| (family.name().to_owned().into(), series_count(family)));
+        self.series.extend(counted);
+        Ok(())
     }
 
     /// How many rows of the page so far have no series of their own.
@@ -224,6 +235,8 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    use prometheus::{IntCounterVec, Opts};
+
     use super::*;
 
     const LAG: Family<2> = Family::gauge("lag", ["group", "topic"], "Lag.");
@@ -238,8 +251,25 @@ mod tests {
         let expected = "# HELP lag Lag.\n# TYPE lag gauge\nlag{group=\"a\",topic=\"x\"} 1\nlag{group=\"a\",topic=\"y\"} 2.5\n\
                         lag{group=\"__other__\",topic=\"__other__\"} 12\n# HELP leader Leader.\n# TYPE leader gauge\n\
                         leader{group=\"a\",topic=\"x\"} 1\nleader{group=\"a\",topic=\"y\"} 2.5\n";
-        let series = vec![("lag", 3), ("leader", 2)];
-        assert_eq!(page.finish(), Written { text: expected.to_owned(), dropped: 4, series });
+        let series = vec![("lag".into(), 3), ("leader".into(), 2)];
+        assert_eq!(page.dropped, 4);
+        assert_eq!(page.finish(), Written { text: expected.to_owned(), series });
+    }
+
+    #[test]
+    fn what_others_have_registered_is_within_the_same_limit() {
+        let (registry, retries) = (Registry::new(), Opts::new("retries_total", "Retries."));
+        let retries = IntCounterVec::new(retries, &["connector"]).unwrap();
+        ["a", "b", "c", "d"].iter().for_each(|connector| retries.with_label_values(&[connector]).inc());
+        registry.register(Box::new(retries)).unwrap();
+        let mut page = Page::new(2, &Room::default());
+        page.family(&LAG, [(["a", "x"], 1.0), (["a", "y"], 2.0), (["b", "x"], 4.0)]);
+        page.registered(&registry).unwrap();
+        page.own_dropped();
+        let Written { text, series } = page.finish();
+        assert!(text.contains("\nretries_total{connector=\"__other__\"} 2\n"), "{text}");
+        assert!(text.ends_with("\nweir_metrics_dropped_series 3\n"), "{text}");
+        assert_eq!(series, [("lag".into(), 3), ("retries_total".into(), 3), (DROPPED_SERIES.into(), 1)]);
     }
 
     #[test]

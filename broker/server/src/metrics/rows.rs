@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::core::Collector;
 use prometheus::{CounterVec, Error, GaugeVec, Opts};
 
-use super::page::{Beyond, Described, Kind, Page, Rest, Room, Written};
+use super::page::{Beyond, Described, Kind, Page, Rest, Room};
 use super::{Bounds, DROPPED_SERIES, DROPPED_SERIES_HELP};
 
 /// One family and its rows. Rows of the same label values are one: they are added up or, where a sum means nothing, the
@@ -163,7 +163,7 @@ type Read = Box<dyn Fn() -> Vec<Rows> + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct Computed {
     reads: Arc<Mutex<Vec<Read>>>,
-    pub(super) series_max: usize,
+    series_max: usize,
     /// That of the whole page.
     pub(super) room: Arc<Room>,
 }
@@ -177,16 +177,12 @@ impl Computed {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(read));
     }
 
-    /// `dropped`: rows elsewhere in the process that have no series of their own.
-    pub(super) fn page(&self, dropped: usize) -> Written {
+    /// One that begins with them.
+    pub(super) fn page(&self) -> Page {
         let mut page = Page::new(self.series_max, &self.room);
-        page.dropped_elsewhere(dropped);
         let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         reads.iter().flat_map(|read| read()).for_each(|rows| rows.write(&mut page));
-        if !reads.is_empty() {
-            page.own_dropped();
-        }
-        page.finish()
+        page
     }
 }
 
@@ -206,9 +202,9 @@ mod tests {
     fn shown(rows: Rows) -> (Vec<String>, usize) {
         let mut page = Page::new(SERIES_MAX, &Room::default());
         rows.write(&mut page);
-        let written = page.finish();
-        let samples = written.text.lines().filter(|line| !line.starts_with('#'));
-        (samples.map(|line| line.trim_start_matches("weir_group").to_owned()).collect(), written.dropped)
+        let (dropped, text) = (page.dropped, page.finish().text);
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        (samples.map(|line| line.trim_start_matches("weir_group").to_owned()).collect(), dropped)
     }
 
     fn of_groups(groups: &[&str]) -> [Rows; 2] {

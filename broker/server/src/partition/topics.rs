@@ -44,13 +44,10 @@ impl Topics {
 
     /// In the place of the topic with its id, if there is one. One caller at a time: metadata change in order.
     pub(super) fn insert(&self, topic: &Arc<Topic>) {
-        let is_known = self.with_id(topic.id).is_some();
-        self.change_all(|all| {
-            let known = if is_known { all.iter_mut().find(|known| known.id == topic.id) } else { None };
-            match known {
-                Some(known) => *known = Arc::clone(topic),
-                None => all.push(Arc::clone(topic)),
-            }
+        let known = self.with_id(topic.id);
+        self.change_all(|all| match known.and_then(|known| all.iter().position(|each| Arc::ptr_eq(each, &known))) {
+            Some(at) => all[at] = Arc::clone(topic),
+            None => all.push(Arc::clone(topic)),
         });
         self.index().insert(topic);
     }

@@ -14,11 +14,10 @@ mod requests;
 
 use std::sync::{Arc, OnceLock};
 
-use prometheus::{Error, Registry, TextEncoder};
+use prometheus::{Error, Registry};
 
 use super::SERIES_MAX;
 use super::page::{Page, Room};
-use super::registered::bound;
 use super::runtime::Threads;
 use crate::api::Context;
 use look::Look;
@@ -29,16 +28,18 @@ use requests::RequestTimes;
 pub struct Compat {
     pub registry: Registry,
     broker: Arc<OnceLock<BrokerNames>>,
+    room: Arc<Room>,
 }
 
 impl Compat {
     /// In Prometheus's text format, version 0.0.4.
     pub(crate) fn render(&self) -> Result<String, Error> {
-        let broker = self.broker.get();
-        let mut text = broker.map(BrokerNames::page).unwrap_or_default();
-        let mut families = self.registry.gather();
-        bound(&mut families, broker.map_or(SERIES_MAX, |broker| broker.cx.metrics.bounds.series_max));
-        TextEncoder::new().encode_utf8(&families, &mut text)?;
+        let begin = |broker: &BrokerNames| broker.page(&self.room);
+        let mut page = self.broker.get().map_or_else(|| Page::new(SERIES_MAX, &self.room), begin);
+        page.registered(&self.registry)?;
+        page.own_dropped();
+        let text = page.finish().text;
+        self.room.was(text.len());
         Ok(text)
     }
 
@@ -46,12 +47,7 @@ impl Compat {
     pub(crate) fn show(&self, cx: &Arc<Context>) {
         let threads = Threads::current();
         // A broker starts once.
-        let _ = self.broker.set(BrokerNames {
-            cx: Arc::clone(cx),
-            threads,
-            times: RequestTimes::default(),
-            room: Room::default(),
-        });
+        let _ = self.broker.set(BrokerNames { cx: Arc::clone(cx), threads, times: RequestTimes::default() });
     }
 }
 
@@ -59,20 +55,16 @@ struct BrokerNames {
     cx: Arc<Context>,
     threads: Threads,
     times: RequestTimes,
-    room: Room,
 }
 
 impl BrokerNames {
-    fn page(&self) -> String {
+    fn page(&self, room: &Room) -> Page {
         let (cx, look) = (&*self.cx, Look::at(&self.cx));
-        let mut page = Page::new(cx.metrics.bounds.series_max, &self.room);
+        let mut page = Page::new(cx.metrics.bounds.series_max, room);
         kafka_exporter::write(&mut page, cx, &look);
         jmx::write(&mut page, cx, &look, self.threads.idle_ratio(std::time::Instant::now()));
         self.times.write(&mut page, cx);
         lag_exporter::write(&mut page, &look);
-        page.own_dropped();
-        let text = page.finish().text;
-        self.room.was(text.len());
-        text
+        page
     }
 }

@@ -30,8 +30,8 @@ impl Made {
         }));
         let mut page = Page::new(self.series.bounds.series_max, &Room::default());
         rows.into_iter().for_each(|rows| rows.write(&mut page));
-        let written = page.finish();
-        (written.text, written.dropped)
+        let dropped = page.dropped;
+        (page.finish().text, dropped)
     }
 
     /// Of a family: label values and value of each series.
