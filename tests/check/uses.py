@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes docs/metrics-uses.md: for each metric that is exported the dashboards that show it and the alerts that watch it.
+"""Adds to docs/metrics-reference.md, for each metric, the dashboards that show it and the alerts that watch it.
 
-  tests/check/uses.py            writes it
-  tests/check/uses.py --check    writes nothing; exits 1 if the page is stale
+  tests/check/uses.py            adds them, to the page as `weir reference metrics` writes it
+  tests/check/uses.py --check    writes nothing; exits 1 if the page does not have them as dashboards/ has them
 """
 import collections
 import json
@@ -13,25 +13,19 @@ sys.dont_write_bytecode = True
 import queries
 import rules
 
-PAGE = queries.ROOT / "docs/metrics-uses.md"
-HEAD = """<!-- Written by `make docs` from dashboards/. -->
-# Where each metric is used
-
-What the [dashboards](../dashboards/README.md) show and the [alerts](runbooks/README.md) watch; what the metrics mean is in the
-[reference](metrics-reference.md). A metric without a use is there for questions that nobody has asked yet.
-
-| metric | dashboards | alerts |
-| --- | --- | --- |
-"""
+PAGE = queries.ROOT / "docs/metrics-reference.md"
+# What the code says of a metric: its name, and four cells more.
+ROW = re.compile(r"^(\| `(\w+)` \|(?: [^|]*\|){4}).*$", flags=re.M)
+HEADER = re.compile(r"^(\| metric \|.* meaning \|).*\n(\|(?: --- \|){5}).*$", flags=re.M)
 
 
 def names(expr):
     return {name for name, _ in queries.asked(expr)[0] if name}
 
 
-def families():
+def families(page):
     """Names as the reference has them, by the names that queries use."""
-    listed = set(re.findall(r"^\| `(\w+)` \|", (queries.ROOT / "docs/metrics-reference.md").read_text(), flags=re.M))
+    listed = {name for _, name in ROW.findall(page)}
     return {name: name if name in listed else queries.HISTOGRAM.sub("", name) for name in queries.exported()}
 
 
@@ -61,23 +55,26 @@ def in_alerts(family):
     return found
 
 
-def page():
-    family = families()
+def with_uses(page):
+    family = families(page)
     shown, watched = in_dashboards(family), in_alerts(family)
-    lines = []
-    for name in sorted(set(family.values())):
+
+    def row(found):
+        said, name = found.groups()
         alerts = ", ".join(f"[{alert}](runbooks/{alert}.md)" for alert in sorted(watched[name]))
-        lines.append(f"| `{name}` | {', '.join(sorted(shown[name]))} | {alerts} |\n")
-    return HEAD + "".join(lines)
+        return f"{said} {', '.join(sorted(shown[name]))} | {alerts} |"
+
+    return ROW.sub(row, HEADER.sub(r"\1 dashboards | alerts |\n\2 --- | --- |", page))
 
 
 def main():
-    text = page()
+    page = PAGE.read_text()
+    text = with_uses(page)
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(text)
         return 0
-    if not PAGE.exists() or PAGE.read_text() != text:
-        print(f"{PAGE.relative_to(queries.ROOT)} is not what dashboards/ says: run `make docs`")
+    if page != text:
+        print(f"{PAGE.relative_to(queries.ROOT)} does not say what dashboards/ uses: run `make docs`")
         return 1
     return 0
 
