@@ -15,10 +15,9 @@ import urllib.request
 import machine
 from brokers import Weir, free_port, running
 from wire import wirebench
-from wirebench import request, response, string
+from wirebench import Producer, request, response, string
 
-PAIRS, BEST = 16, 4
-PRODUCE_MIB = 2048
+TURN_MIB, TURNS, ROUNDS = 128, 4, 100
 MEMORY = pathlib.Path("/dev/shm")
 PARTITIONS, TOPICS, GROUPS = 10_000, 1_000, 1_000
 TOPICS_PER_GROUP = 2
@@ -48,46 +47,53 @@ def value(broker, series):
     return float(line.rsplit(" ", 1)[1])
 
 
-@contextlib.contextmanager
-def repeated(seconds, call):
-    """`call()` each so many seconds, beside what is measured."""
-    over = threading.Event()
+class Load:
+    """A producer to a topic of its own, in short turns; `each_second` of its own time something is done beside it."""
 
-    def run():
-        while not over.wait(seconds):
-            call()
+    def __init__(self, broker, each_second=None):
+        self.broker, self.each_second, self.seconds, self.done = broker, each_second, 0, 0
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    def begin(self, topic):
+        create_topics(self.broker, [topic], 6, {"file.delete.delay.ms": "0"})
+        self.topic, self.producer = topic, Producer(self.broker.address, topic)
+
+    def turn(self):
+        beside = None
+        if self.each_second and self.seconds >= self.done:
+            self.done += 1
+            beside = threading.Thread(target=self.each_second)
+        began = time.perf_counter()
+        if beside:
+            beside.start()
+        self.producer.send(TURN_MIB * 2**20 // self.producer.round_bytes)
+        if beside:
+            beside.join()
+        self.seconds += time.perf_counter() - began
+
+    def end(self):
+        self.producer.close()
+        delete_topic(self.broker, self.topic)
 
 
-def produced(broker, number):
-    topic = f"bench-{number}"
-    broker.create_topic(topic, 6, "--config", "file.delete.delay.ms=0")
-    machine.warm(broker.folder, PRODUCE_MIB * 5 // 4)
-    run = wirebench("produce", broker, topic, "--mib", str(PRODUCE_MIB))
-    broker.delete_topic(topic)
-    return run
-
-
-def compared(watched, alone, beside=contextlib.nullcontext):
-    """Watched over alone, in throughput and in CPU: each at its best, because noise only ever adds, and here it is larger than
-    what is looked for. Each second pair begins with the other side."""
-    runs = {watched: [], alone: []}
-    for number in range(PAIRS + 1):
-        for broker in (watched, alone) if number % 2 else (alone, watched):
-            with beside() if broker is watched else contextlib.nullcontext():
-                run = produced(broker, number)
-            if number:  # the first pair warms up
-                runs[broker].append(run)
-    speed = {broker: statistics.mean(sorted(run["mib_per_s"] for run in runs[broker])[-BEST:]) for broker in runs}
-    cpu = {broker: statistics.mean(sorted(run["broker_cpu_s_per_gib"] for run in runs[broker])[:BEST]) for broker in runs}
-    return {"speed": speed[watched] / speed[alone], "cpu": cpu[watched] / cpu[alone], "mib_per_s": speed[watched]}
+def compared(watched, alone, each_second=None):
+    """Throughput watched over that alone. In turns of a few hundredths of a second, so that a machine that has moods has them
+    for both; and in many rounds with connections and topics of their own, whose places make a few percent by chance."""
+    loads = [Load(watched, each_second), Load(alone)]
+    ratios = []
+    for number in range(ROUNDS + 1):
+        before = [load.seconds for load in loads]
+        for load in loads:
+            load.begin(f"bench-{number}")
+        for turn in range(TURNS):
+            for load in loads if (turn + number) % 2 else reversed(loads):
+                load.turn()
+        for load in loads:
+            load.end()
+        if number:  # the first round warms up
+            took = [load.seconds - seconds for load, seconds in zip(loads, before)]
+            ratios.append(took[1] / took[0])
+    mib = (ROUNDS + 1) * TURNS * TURN_MIB
+    return {"speed": statistics.mean(ratios), "error": statistics.stdev(ratios) / len(ratios) ** 0.5, "mib_per_s": mib / loads[0].seconds}
 
 
 @contextlib.contextmanager
@@ -104,7 +110,8 @@ def metrics(folder):
         watched = Weir(place / "watched", "log.flush=os", "metrics.level=partition")
         alone = Weir(place / "alone", "log.flush=os", "metrics.level=cluster")
         with running(watched, alone):
-            return compared(watched, alone, lambda: repeated(1, lambda: text(watched)))
+            machine.warm(place, 3 * TURNS * TURN_MIB)
+            return compared(watched, alone, lambda: text(watched))
 
 
 def traces(folder):
@@ -112,6 +119,7 @@ def traces(folder):
     with receiver() as (port, received), in_memory(folder) as place:
         watched, alone = traced(place / "traced", port), Weir(place / "alone", "log.flush=os")
         with running(watched, alone):
+            machine.warm(place, 3 * TURNS * TURN_MIB)
             result = compared(watched, alone)
             result["exported"] = value(watched, "weir_trace_spans_exported_total")
             result["dropped"] = value(watched, "weir_trace_spans_dropped_total")
@@ -173,12 +181,20 @@ def commit(broker, topics, partitions):
             time.sleep(0.1)
 
 
-def create_topics(broker, names, partitions):
+def create_topics(broker, names, partitions, settings={}):
     """CreateTopics v2, a hundred at once: Kafka's tool takes a second for each."""
     connection = Connection(broker)
+    configs = struct.pack(">i", len(settings)) + b"".join(string(key) + string(value) for key, value in settings.items())
     for first in range(0, len(names), 100):
-        some = [string(name) + struct.pack(">ihii", partitions, 1, 0, 0) for name in names[first:first + 100]]
+        some = [string(name) + struct.pack(">ihi", partitions, 1, 0) + configs for name in names[first:first + 100]]
         connection.ask(19, 2, struct.pack(">i", len(some)) + b"".join(some) + struct.pack(">ib", 60_000, 0))
+
+
+def delete_topic(broker, name):
+    """DeleteTopics v1; over once its files are gone."""
+    Connection(broker).ask(20, 1, struct.pack(">i", 1) + string(name) + struct.pack(">i", 60_000))
+    while any(broker.folder.glob(f"**/{name}-*")):
+        time.sleep(0.02)
 
 
 def scrapes(folder):
