@@ -111,8 +111,10 @@ mod tests {
             move || queue.take(Instant::now() + LONG).0
         });
         thread::sleep(SOON);
+        let put = Instant::now();
         assert!(queue.put(2) && queue.put(3));
         assert_eq!(taken.join().unwrap(), [2, 3]);
+        assert!(put.elapsed() < LONG / 2, "is not woken");
     }
 
     #[test]
