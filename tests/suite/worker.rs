@@ -265,6 +265,22 @@ async fn a_lost_broker_is_one_line_of_the_workers_log() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_stop_in_order_has_nothing_to_warn_of() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("app.log"), "one\n")?;
+    let connectors = "connectors:\n  tail: {class: file-tail, paths: [app.log], topic: app}\n  \
+                      docs: {class: search, topics: [app], url: embedded, index: app}\n";
+    let mut weir = Weir::up(folder.path(), &[], connectors).await?;
+    let documents = format!("{}/app/_count", weir.search());
+    let counted = async || http::json(&documents).await.is_ok_and(|answer| answer["count"] == 1);
+    wait_until("the document", LIMIT, counted).await?;
+    weir.stop()?;
+    let log = weir.log();
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_worker_runs_and_is_given_connectors_of_other_products_files() -> Result<()> {
     let (broker, worker) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let weir = Weir::up(broker.path(), &[], "").await?;

@@ -166,8 +166,9 @@ impl Worker {
 
     /// Tells, whenever it is asked, whether the worker has read its topics and started its connectors.
     pub fn readiness(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        let slot = self.slot.clone();
-        move || slot.runtime().is_some()
+        // Must not keep the worker's clients beyond its end.
+        let slot = self.slot.downgrade();
+        move || slot.upgrade().is_some_and(|runtime| runtime.initialized())
     }
 
     /// Stops the tasks, with their offsets committed, then REST.
