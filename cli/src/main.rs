@@ -3,6 +3,7 @@
 //! Reading order: [`args`] (what there is), [`commands`] (one file per family), [`config`] (what a process is told to
 //! do), [`serve`] (processes that run until a signal), [`output`] (tables and JSON), [`exit`] (what scripts see).
 
+mod allocator;
 mod args;
 mod commands;
 mod config;
@@ -14,11 +15,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// The codec reserves memory from lengths that a peer sends: here reserved memory that is never touched costs nothing.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::give_back_soon();
     let args = args::Args::parse();
     // Fails only when a provider is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
