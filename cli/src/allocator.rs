@@ -1,45 +1,58 @@
-//! The allocator, and how soon it gives back to the system what nobody uses any more.
+//! The allocator, and what gives back to the system what nobody uses any more.
 //!
 //! Never decides what is allocated.
 
-use std::env;
-use std::ffi::c_long;
-
-use libmimalloc_sys::{mi_option_set, mi_option_t};
+use std::io;
+use std::thread;
+use std::time::Duration;
 
 /// The codec reserves memory from lengths that a peer sends: here reserved memory that is never touched costs nothing.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// `mi_option_purge_delay` of mimalloc.h, versions 2 and 3.
-const PURGE_DELAY: mi_option_t = 15;
-/// mimalloc's own is a second, and it looks only while somebody allocates: what a page of metrics took would stay.
-const PURGE_DELAY_MS: c_long = 10;
-/// Where mimalloc is told otherwise.
-const VARIABLE: &str = "MIMALLOC_PURGE_DELAY";
+/// mimalloc gives back what has been free for this long (its `purge_delay`), but looks only while somebody allocates.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
-/// To be called before there are threads.
-pub(crate) fn give_back_soon() {
-    if env::var_os(VARIABLE).is_none() {
-        // SAFETY: sets one number; not for several threads at once, and there is one.
+/// Looks while nobody allocates, too, until the process ends: what a page of metrics or a start took would stay otherwise.
+/// A thread of its own, because mimalloc looks through the memory of the thread that asks, as well.
+pub(crate) fn give_back() -> io::Result<()> {
+    let looking = || loop {
+        thread::sleep(LOOKS_EVERY);
+        // SAFETY: may be called by any thread at any time.
         #[allow(unsafe_code)]
         unsafe {
-            mi_option_set(PURGE_DELAY, PURGE_DELAY_MS);
+            libmimalloc_sys::mi_collect(false);
         }
-    }
+    };
+    thread::Builder::new().name("allocator".into()).spawn(looking).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
+    const MIB: usize = 1 << 20;
+    const BLOCKS: usize = 256;
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn resident() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    }
+
     #[test]
-    fn the_option_is_the_one_that_is_a_second_by_itself() {
-        // SAFETY: reads one number.
-        #[allow(unsafe_code)]
-        let now = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
-        assert_eq!(now(), 1000);
-        give_back_soon();
-        assert_eq!(now(), PURGE_DELAY_MS);
+    fn what_is_free_is_given_back_while_nobody_allocates() {
+        give_back().unwrap();
+        let blocks: Vec<Vec<u8>> = (0..BLOCKS).map(|_| vec![1; MIB]).collect();
+        let taken = resident();
+        drop(blocks);
+        let began = Instant::now();
+        while resident() + BLOCKS * MIB * 3 / 4 > taken {
+            assert!(began.elapsed() < LIMIT, "{} of {taken} bytes are resident", resident());
+            thread::sleep(LOOKS_EVERY);
+        }
     }
 }

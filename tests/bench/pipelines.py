@@ -9,9 +9,11 @@ import urllib.request
 
 import machine
 from brokers import ROOT, WEIR, Broker, Weir, free_port
+from wire import best_two
 
 LINES = 2_000_000
 ROWS = 3_000_000
+PG_ROUNDS = 3
 DOCUMENTS = 2_000_000
 SILENCE_LIMIT_S = 300
 POLL_S = 0.25
@@ -167,32 +169,48 @@ def fill(broker, topic, count):
 
 
 def topic_to_postgres(folder):
+    """Both write into tables of the same shape in one server, in turn; the first round makes the server warm."""
     postgres = Postgres(folder)
     csv = folder / "rows.csv"
     with open(csv, "w") as out:
         out.writelines("\t".join(str(v) for v in row(n).values()) + "\n" for n in range(ROWS))
     csv.chmod(0o644)
-    postgres.sql(f"create table copied ({COLUMNS}); create table sunk ({COLUMNS})")
-    began = time.time()
-    postgres.run("psql", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "weir", "-d", "postgres", "-qc", f"\\copy copied from '{csv}'")
-    copied = ROWS / (time.time() - began)
     broker = WeirUp(folder / "weir", "")
     broker.start()
     broker.create_topic("rows", 1)
     fill(broker, "rows", ROWS)
+    rounds = [{"copied": copy(postgres, csv), **sink(postgres, broker, f"sink-{number}")} for number in range(PG_ROUNDS + 1)][1:]
+    broker.stop()
+    postgres.stop()
+    return {"copy_rows_per_s": best_two([one["copied"] for one in rounds], True),
+            "weir_rows_per_s": best_two([one["sunk"] for one in rounds], True), "exactly_once": all(one["once"] for one in rounds)}
+
+
+def copy(postgres, csv):
+    postgres.sql(f"create table copied ({COLUMNS})")
+    began = time.time()
+    postgres.run("psql", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "weir", "-d", "postgres", "-qc", f"\\copy copied from '{csv}'")
+    took = time.time() - began
+    # What one has dirtied must not be written while the other is measured.
+    postgres.sql("drop table copied; checkpoint")
+    return ROWS / took
+
+
+def sink(postgres, broker, name):
+    postgres.sql(f"create table sunk ({COLUMNS})")
     config = {"connector.class": "postgres", "topics": "rows", "url": postgres.url, "table": "sunk"}
 
     def committed():
         # The sink's own offsets: counting the rows would take a core from what is measured.
         if postgres.sql("select to_regclass('weir_connect_offsets')"):
-            return int(postgres.sql("select coalesce(sum(next_offset), 0) from weir_connect_offsets"))
+            return int(postgres.sql(f"select coalesce(sum(next_offset), 0) from weir_connect_offsets where connector = '{name}'"))
         return 0
 
-    sunk = connector(broker, "sink", config, "Postgres", ROWS, committed)
+    rate = connector(broker, name, config, "Postgres", ROWS, committed)
     rows, distinct = postgres.sql("select count(*), count(distinct line) from sunk").split("|")
-    broker.stop()
-    postgres.stop()
-    return {"copy_rows_per_s": copied, "weir_rows_per_s": sunk, "exactly_once": int(rows) == int(distinct) == ROWS}
+    urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{broker.connect}/connectors/{name}", method="DELETE")).read()
+    postgres.sql("drop table sunk; checkpoint")
+    return {"sunk": rate, "once": int(rows) == int(distinct) == ROWS}
 
 
 def topic_to_index(folder):

@@ -26,7 +26,8 @@ NOTES = """How to read it:
   others the best two count, because noise only ever adds.
 - "start after kill -9" is the time until every partition of the loaded topic tells its end, not until the port is open.
 - The pipelines are measured from the first row or document that is there: what comes before it are the three seconds of
-  `group.initial.rebalance.delay.ms`. `\\copy` reads a file with the same rows into a table of the same shape.
+  `group.initial.rebalance.delay.ms`. `\\copy` reads a file with the same rows into a table of the same shape,
+  in turn with the sink: the best two of three rounds after a first one.
 - What watching costs is measured beside a second Weir that nobody watches, with both logs in memory, in short turns, and in a hundred
   rounds with connections of their own; ± is the standard error. It is too small to be seen: more than 100 % is chance. Counting itself
   cannot be switched off. Of the 150 that scrape, a hundred ask at once, each second, and fifty read

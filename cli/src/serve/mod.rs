@@ -25,6 +25,7 @@ use weir_connect::{Host, Plugins, Worker};
 use weir_connectors::Services;
 use weir_search::BulkLog;
 
+use crate::allocator;
 use crate::config::{Config, ConfigError, ProcessSettings};
 use banner::Banner;
 use bulk::TopicBulkLog;
@@ -58,6 +59,7 @@ pub(crate) enum BrokerPart {
 /// Runs until a signal asks it to stop.
 pub(crate) async fn run(config: Config, parts: Parts) -> anyhow::Result<()> {
     let began = Instant::now();
+    allocator::give_back().context("cannot start its threads")?;
     let settings = config.process_settings()?;
     let logging = logging::init(settings.log_format, settings.log_level.as_deref().unwrap_or(parts.log_level))?;
     // Lives until everything has stopped: what that did is told, too.
