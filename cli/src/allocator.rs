@@ -24,7 +24,7 @@ pub(crate) fn give_back() -> io::Result<()> {
             libmimalloc_sys::mi_collect(false);
         }
     };
-    thread::Builder::new().name("allocator".into()).spawn(looking).map(drop)
+    thread::Builder::new().name("weir-allocator".into()).spawn(looking).map(drop)
 }
 
 #[cfg(test)]
