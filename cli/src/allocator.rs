@@ -10,10 +10,10 @@ use std::time::Duration;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// mimalloc gives back what has been free for this long (its `purge_delay`), but looks only while somebody allocates.
+/// As long as mimalloc itself waits with what is free (its `purge_delay`).
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
-/// Looks while nobody allocates, too, until the process ends: what a page of metrics or a start took would stay otherwise.
+/// Looks until the process ends. mimalloc itself looks only while somebody allocates: what a page of metrics or a start took would stay.
 /// A thread of its own, because mimalloc looks through the memory of the thread that asks, as well.
 pub(crate) fn give_back() -> io::Result<()> {
     let looking = || loop {

@@ -131,6 +131,13 @@ impl Weir {
         self.process.as_ref().map(Process::id)
     }
 
+    /// What it holds of memory now.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id().context("weir runs")?))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
+        Ok(line.split_whitespace().nth(1).context("a figure")?.parse::<u64>()? << 10)
+    }
+
     pub fn folder(&self) -> &Path {
         &self.folder
     }

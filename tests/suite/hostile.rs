@@ -19,18 +19,17 @@ const FDS_LEFT: u64 = 20;
 async fn garbage_on_any_port_harms_nobody_else() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let weir = Weir::up(folder.path(), &[], "").await?;
-    let id = weir.id().context("weir runs")?;
     let seed = rand::random::<u64>();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let before = resident_bytes(id)?;
+    let before = weir.resident_bytes()?;
     for round in 0..ROUNDS {
         for port in [weir.ports.kafka, weir.ports.http, weir.ports.connect, weir.ports.search] {
             throw(port, &garbage(&mut random, round))?;
         }
         answers_on_every_port(&weir).await.with_context(|| format!("round {round}, seed {seed}"))?;
     }
-    let grown = resident_bytes(id)?.saturating_sub(before);
+    let grown = weir.resident_bytes()?.saturating_sub(before);
     ensure!(grown < RESIDENT_GROWTH_MAX_BYTES, "{} MiB more after garbage", grown >> 20);
     Ok(())
 }
@@ -109,10 +108,4 @@ async fn answers_on_every_port(weir: &Weir) -> Result<()> {
         ensure!(weir_tests::http::is_ok(&url).await, "{url} does not answer");
     }
     Ok(())
-}
-
-fn resident_bytes(id: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
-    Ok(line.split_whitespace().nth(1).context("a figure")?.parse::<u64>()? << 10)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use weir_tests::clients::kcat;
 use weir_tests::http;
 use weir_tests::process::run;
@@ -97,12 +97,6 @@ fn commit_all(weir: &Weir, groups: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn resident_bytes(weir: &Weir) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", weir.id().context("weir runs")?))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
-    Ok(line.split_whitespace().nth(1).context("a figure")?.parse::<u64>()? << 10)
-}
-
 /// Series of a family.
 fn count(text: &str, family: &str) -> usize {
     text.lines().filter(|line| line.strip_prefix(family).is_some_and(|rest| rest.starts_with(['{', ' ']))).count()
@@ -142,7 +136,7 @@ async fn scrapers_by_the_hundred_and_slow_ones_harm_nobody() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let weir = with_a_group(folder.path(), &[]).await?;
     scrape(&weir).await?;
-    let before = resident_bytes(&weir)?;
+    let before = weir.resident_bytes()?;
     // These ask and do not read.
     let mut slow = Vec::new();
     for _ in 0..SLOW_SCRAPERS {
@@ -163,7 +157,7 @@ async fn scrapers_by_the_hundred_and_slow_ones_harm_nobody() -> Result<()> {
     }
     drop(slow);
     promtool_accepts(&scrape(&weir).await?)?;
-    let grown = resident_bytes(&weir)?.saturating_sub(before);
+    let grown = weir.resident_bytes()?.saturating_sub(before);
     ensure!(grown < RESIDENT_GROWTH_MAX_BYTES, "{} MiB more", grown >> 20);
     Ok(())
 }
@@ -197,7 +191,7 @@ async fn fifty_thousand_groups_have_bounds() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let limit = format!("metrics.max.series.per.family: {SERIES_MAX}");
     let weir = with_a_group(folder.path(), &[&limit, "log.flush: os"]).await?;
-    let before = resident_bytes(&weir)?;
+    let before = weir.resident_bytes()?;
     let groups: Vec<_> = (0..GROUPS).map(|number| format!("group-{number:05}")).collect();
     let (first, second) = groups.split_at(GROUPS / 2);
     std::thread::scope(|scope| {
@@ -217,7 +211,7 @@ async fn fifty_thousand_groups_have_bounds() -> Result<()> {
     }
     ensure!(!text.contains("\nweir_metrics_dropped_series 0\n"), "nothing was left out");
     produce(&weir, TOPIC)?;
-    let grown = resident_bytes(&weir)?.saturating_sub(before);
+    let grown = weir.resident_bytes()?.saturating_sub(before);
     println!("{GROUPS} groups: {} MiB more, a page of {} KiB in {scraped:?}", grown >> 20, text.len() >> 10);
     ensure!(grown < GROUP_BYTES_MAX * GROUPS as u64, "{} bytes a group", grown / GROUPS as u64);
     Ok(())
